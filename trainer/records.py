@@ -1,0 +1,149 @@
+"""What a training run writes down: frozen values, one JSON file or line each.
+
+A run is a folder. Reports are made from it alone:
+
+    config.json             everything needed to repeat it          RunConfig
+    environment.json        versions, device, commit                free form
+    analysis.json           the network, as `cifar_report.analyzer` saw it
+    augmentation.json       the albumentations pipeline in force    Augmentation
+    history.jsonl           one line per epoch                      Epoch
+    checkpoint.safetensors  weights and buffers after the last epoch
+    state.pt                what resuming needs besides the weights
+    predictions.npz         `logits` float32 (N, classes), `labels` int64 (N,) of the whole test split
+    metrics.json            evaluation of the last epoch            Metrics
+    samples.npz             images for the pictures: `images` uint8 (N, H, W, 3), `labels` int64 (N,),
+                            `before` and `after` uint8 (M, H, W, 3): augmented training images,
+                            `test_images` uint8 (K, H, W, 3) and `test_index` int64 (K,): the test
+                            images that were misclassified with the highest confidence
+    log.txt                 what was printed
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """The data set as it was used."""
+
+    name: str
+    """`cifar10`, `digits` or the folder's name."""
+    classes: tuple[str, ...]
+    train_count: int
+    test_count: int
+    train_per_class: tuple[int, ...]
+    test_per_class: tuple[int, ...]
+    image_shape: tuple[int, int, int]
+    """(C, H, W)."""
+    mean: tuple[float, float, float]
+    """Of the training split's pixels, per channel, in 0..1."""
+    std: tuple[float, float, float]
+    train_hash: str
+    """SHA-256 over the training images and labels in order."""
+    test_hash: str
+    note: str = ""
+    """Such as `resized from 8x8 to 32x32`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """Everything needed to repeat the run."""
+
+    model: str
+    """As given on the command line, such as `document_003` or `model.py:Net`."""
+    data: DataFacts
+    data_source: str
+    """What `--data` was given."""
+    epochs: int
+    batch_size: int
+    seed: int
+    device: str
+    optimizer: dict[str, Any]
+    schedule: dict[str, Any]
+    label_smoothing: float
+    precision: str
+    """`float32` or `bfloat16`."""
+    assignment: dict[str, Any] | None = None
+    """The assignment as data: id, title, prose, constraints."""
+    constraints: tuple[str, ...] = ()
+    """All constraints in force, the assignment's and the command line's."""
+    command: str = ""
+    """The command line that repeats the run."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One epoch: losses are means per image, accuracies in percent."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    test_loss: float
+    test_accuracy: float
+    train_count: int
+    test_count: int
+    learning_rate: float
+    """At the end of the epoch."""
+    seconds: float
+    images_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassAccuracy:
+    """Accuracy over every test image of one class."""
+
+    name: str
+    count: int
+    correct: int
+    accuracy: float
+    """Percent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Evaluation of the last epoch on the whole test split."""
+
+    epoch: int
+    accuracy: float
+    """Percent of `count`."""
+    correct: int
+    count: int
+    loss: float
+    best_epoch: int
+    best_accuracy: float
+    """Highest test accuracy of any epoch: chosen on the test split, so never the headline."""
+    per_class: tuple[ClassAccuracy, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """Rows: truth, columns: prediction."""
+    seconds: float
+    """Of the whole training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """One transform of the pipeline, as albumentations holds it, not as it was spelt."""
+
+    name: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """The pipeline in force."""
+
+    library: str
+    """`albumentations 2.0.8`."""
+    transforms: tuple[Transform, ...]
+    pipeline: dict[str, Any]
+    """`albumentations.to_dict` of the Compose."""
+
+
+def to_dict(record: RunConfig | Epoch | Metrics | Augmentation) -> dict[str, Any]:
+    """Return a record as JSON-ready data."""
+    return asdict(record)
