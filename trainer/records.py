@@ -147,3 +147,38 @@ class Augmentation:
 def to_dict(record: RunConfig | Epoch | Metrics | Augmentation) -> dict[str, Any]:
     """Return a record as JSON-ready data."""
     return asdict(record)
+
+
+def config_from_dict(data: dict[str, Any]) -> RunConfig:
+    """Rebuild a `RunConfig` from `to_dict()` or from parsed JSON.
+
+    Raises:
+        KeyError, TypeError: a field is missing or unknown.
+    """
+    facts = DataFacts(**_with_tuples(data["data"]))
+    return RunConfig(**{**data, "data": facts, "constraints": tuple(data["constraints"])})
+
+
+def metrics_from_dict(data: dict[str, Any]) -> Metrics:
+    """Rebuild a `Metrics` from `to_dict()` or from parsed JSON.
+
+    Raises:
+        KeyError, TypeError: a field is missing or unknown.
+    """
+    per_class = tuple(ClassAccuracy(**row) for row in data["per_class"])
+    confusion = tuple(tuple(row) for row in data["confusion"])
+    return Metrics(**{**data, "per_class": per_class, "confusion": confusion})
+
+
+def augmentation_from_dict(data: dict[str, Any]) -> Augmentation:
+    """Rebuild an `Augmentation` from `to_dict()` or from parsed JSON.
+
+    Raises:
+        KeyError, TypeError: a field is missing or unknown.
+    """
+    return Augmentation(**{**data, "transforms": tuple(Transform(**row) for row in data["transforms"])})
+
+
+def _with_tuples(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with JSON's lists as tuples."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
