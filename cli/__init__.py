@@ -1,0 +1,1 @@
+"""The `cifar-report` program: the only room that prints or exits."""

@@ -6,6 +6,7 @@ what lands in a pipe or a file doesn't depend on the window that it was started 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
@@ -85,9 +86,11 @@ def write_file(text: str, path: Path) -> None:
         beside.replace(target)
     except OSError as error:
         hint = "name a file in a folder that exists and may be written to"
-        raise UsageError(f"can't write {path}", found=(error.strerror or str(error)).lower(), hint=hint) from error
+        raise UsageError(
+            f"can't write {path}", found=(error.strerror or str(error)).lower(), hint=hint
+        ) from error
     finally:
-        if beside.exists():
+        with contextlib.suppress(OSError):
             beside.unlink()
 
 
