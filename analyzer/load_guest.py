@@ -44,7 +44,7 @@ def run_file(path: Path) -> ModuleType:
     """Run a file as a module. Whatever it raises comes through, `SystemExit` too."""
     code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
     module = ModuleType(GUEST_NAME)
-    module.__file__ = str(path)
+    module.__file__, module.__package__ = str(path), ""
     sys.modules[GUEST_NAME] = module
     exec(code, module.__dict__)  # running the user's file is what was asked for
     return module
