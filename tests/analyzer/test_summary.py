@@ -237,11 +237,13 @@ class TestTorchscan:
         assert lines[5].rstrip().endswith("unknown")
 
     def test_long_names_widen_the_column(self) -> None:
-        layers = (replace(LAYERS[3], name="a_rather_long_name_for_a_single_layer"), LAYERS[7])
+        name = "a_rather_long_name_for_a_single_layer"
+        layers = (replace(LAYERS[3], name=name), LAYERS[7])
         lines = torchscan_table(replace(ANALYSIS, layers=layers)).splitlines()
-        assert {line.index(word) for line, word in zip(lines[1:5:2], ("Type", "Net<b>"), strict=True)} == {41}
-        assert lines[4].index("ReLU") == 41
-        assert {len(line) for line in (lines[0], lines[1], lines[2])} == {41 + 22 + 26 + 16 + 15}
+        types = len(f"├─{name}") + 4
+        assert [line.index(word) for line, word in ((lines[1], "Type"), (lines[3], "Net<b>"))] == [types] * 2
+        assert lines[4].index("ReLU") == types
+        assert len(lines[0]) == len(lines[1]) == len(lines[2])
 
 
 class TestTree:

@@ -1,0 +1,104 @@
+"""`cifar-report models`: the built-in networks with what they cost and see."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cifar_report.cli.console import result_console, write_file, write_result
+
+if TYPE_CHECKING:
+    from cifar_report.analyzer.analysis import Analysis
+
+_HEADER = ("Model", "Params", "MACs", "Field before GAP [px]", "Field at output [px]", "What it is")
+_FIGURES = slice(1, 5)
+"""Columns of numbers, which stand right."""
+
+
+@click.command(short_help="List the built-in networks.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json", "markdown"]),
+    default="table",
+    show_default=True,
+    help="How to print the list.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write to a file instead of standard output.",
+)
+def models(style: str, output: Path | None) -> None:
+    """List the built-in networks with parameters, MACs and receptive field for 3x32x32 images.
+
+    All figures are computed by the analyzer while you wait. The receptive field stands before global
+    average pooling (GAP) and at the output, because assignments differ in which one they mean.
+    """
+    from cifar_report.analyzer.assemble import analyze
+    from cifar_report.models.registry import build, describe
+
+    lines = describe()
+    analyses = {name: analyze(build(name), (3, 32, 32), name=name) for name in lines}
+    if style == "json":
+        write_result(_json(analyses, lines), output)
+    elif style == "markdown":
+        write_result(_markdown(_rows(analyses, lines)), output)
+    else:
+        _print_table(_rows(analyses, lines), output)
+
+
+def _rows(analyses: dict[str, Analysis], lines: dict[str, str]) -> list[tuple[str, ...]]:
+    from cifar_report.analyzer.summary_figures import count, extent
+
+    rows: list[tuple[str, ...]] = []
+    for name, analysis in analyses.items():
+        totals = analysis.totals
+        fields = totals.receptive_field
+        figures = (count(totals.params), count(totals.macs), extent(fields.before_gap), extent(fields.output))
+        rows.append((name, *figures, lines[name]))
+    return rows
+
+
+def _json(analyses: dict[str, Analysis], lines: dict[str, str]) -> str:
+    models = [
+        {
+            "name": name,
+            "description": lines[name],
+            "input_shape": analysis.input_shape,
+            "params": analysis.totals.params,
+            "macs": analysis.totals.macs,
+            "receptive_field": asdict(analysis.totals.receptive_field),
+        }
+        for name, analysis in analyses.items()
+    ]
+    return json.dumps({"models": models}, indent=1)
+
+
+def _markdown(rows: list[tuple[str, ...]]) -> str:
+    rule = ["---"] * len(_HEADER)
+    rule[_FIGURES] = ["---:"] * len(_HEADER[_FIGURES])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (_HEADER, rule, *rows))
+
+
+def _print_table(rows: list[tuple[str, ...]], output: Path | None) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from cifar_report.cli.console import rendered
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column, title in enumerate(_HEADER):
+        figures = column in range(len(_HEADER))[_FIGURES]
+        table.add_column(title, justify="right" if figures else "left", no_wrap=column == 0)
+    for row in rows:
+        table.add_row(*row)
+    if output is None:
+        result_console().print(table)
+    else:
+        write_file(rendered(table), output)
