@@ -1,0 +1,153 @@
+"""Do a run's facts agree with each other? A report is refused where they don't.
+
+Each check returns sentences that name both figures, so that the reader can see which one is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from cifar_report.analyzer.analysis import Analysis
+    from cifar_report.trainer.records import DataFacts, Epoch, Metrics
+    from cifar_report.trainer.run import Run
+
+TOLERANCE = 1e-3
+"""Largest difference between two accuracies [percentage points] or losses that counts as equal."""
+
+
+def contradictions(run: Run) -> list[str]:
+    """Return a sentence for every pair of facts in the run that can't both be true."""
+    found = [*_network(run.analysis), *_data(run.config.data), *_history(run)]
+    if run.metrics is not None:
+        found += [*_metrics(run.metrics, run.config.data), *_last_epoch(run.metrics, run.history)]
+    return found
+
+
+def prediction_contradictions(run: Run, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> list[str]:
+    """Compare logits (N, classes) and labels (N,) of the test split with what metrics.json says of them."""
+    data = run.config.data
+    shape = (data.test_count, len(data.classes))
+    if logits.shape != shape or labels.shape != shape[:1]:
+        return [f"predictions have shape {logits.shape}, the test split and its classes {shape}"]
+    if run.metrics is None:
+        return []
+    counted = np.zeros((shape[1], shape[1]), dtype=np.int64)
+    np.add.at(counted, (labels, logits.argmax(axis=1)), 1)
+    if counted.tolist() != [list(row) for row in run.metrics.confusion]:
+        return ["the confusion matrix is not the one that the stored predictions give"]
+    return []
+
+
+def _network(analysis: Analysis) -> Iterator[str]:
+    totals = analysis.totals
+    rows = sum(layer.params for layer in analysis.layers)
+    # Modules that were never called have parameters but no row, so the rows may then fall short.
+    if rows > totals.params or (rows < totals.params and not analysis.modules):
+        yield f"the layers' parameters add up to {rows:,}, the total says {totals.params:,}"
+    if totals.trainable_params + totals.frozen_params != totals.params:
+        yield (
+            f"{totals.trainable_params:,} trainable and {totals.frozen_params:,} frozen parameters"
+            f" are not {totals.params:,}"
+        )
+    macs = [layer.macs for layer in analysis.layers]
+    if totals.macs is not None and None not in macs:
+        added = sum(value for value in macs if value is not None)
+        if added != totals.macs:
+            yield f"the layers' MACs add up to {added:,}, the total says {totals.macs:,}"
+
+
+def _data(data: DataFacts) -> Iterator[str]:
+    splits = (
+        ("training", data.train_count, data.train_per_class),
+        ("test", data.test_count, data.test_per_class),
+    )
+    for split, count, per_class in splits:
+        if len(per_class) != len(data.classes):
+            yield f"{len(per_class)} classes are counted in the {split} split, {len(data.classes)} are named"
+        if sum(per_class) != count:
+            yield f"the classes' {split} images add up to {sum(per_class):,}, the {split} split has {count:,}"
+    if data.train_hash == data.test_hash:
+        yield "the training and the test split hold the same images"
+
+
+def _history(run: Run) -> Iterator[str]:
+    numbers = [epoch.epoch for epoch in run.history]
+    if numbers != list(range(1, len(numbers) + 1)):
+        yield f"the log's epochs are numbered {numbers}, not 1 to {len(numbers)}"
+    planned = run.config.epochs
+    if len(numbers) > planned or (run.metrics is not None and len(numbers) != planned):
+        yield f"the log has {len(numbers)} epochs, the configuration {planned}"
+    for epoch in run.history:
+        if epoch.test_count != run.config.data.test_count:
+            yield (
+                f"epoch {epoch.epoch} was tested on {epoch.test_count:,} images,"
+                f" the test split has {run.config.data.test_count:,}"
+            )
+
+
+def _metrics(metrics: Metrics, data: DataFacts) -> Iterator[str]:
+    classes = metrics.per_class
+    if tuple(item.name for item in classes) != data.classes:
+        yield "the evaluated classes are not the data set's"
+    if tuple(item.count for item in classes) != data.test_per_class:
+        yield "the classes were evaluated on other counts than the test split has"
+    if metrics.count != data.test_count:
+        yield f"{metrics.count:,} images were evaluated, the test split has {data.test_count:,}"
+    correct = sum(item.correct for item in classes)
+    if correct != metrics.correct:
+        yield f"the classes' correct images add up to {correct:,}, the total says {metrics.correct:,}"
+    yield from _accuracies(metrics)
+    yield from _confusion(metrics)
+
+
+def _accuracies(metrics: Metrics) -> Iterator[str]:
+    rows = [(item.name, item.accuracy, item.correct, item.count) for item in metrics.per_class]
+    for name, accuracy, correct, count in [*rows, ("", metrics.accuracy, metrics.correct, metrics.count)]:
+        if count and abs(accuracy - 100 * correct / count) > TOLERANCE:
+            of = f" of class {name}" if name else ""
+            yield f"{correct:,} of {count:,} correct is not the accuracy{of} of {accuracy:.3f} %"
+    if len({item.count for item in metrics.per_class}) == 1:
+        mean = sum(item.accuracy for item in metrics.per_class) / len(metrics.per_class)
+        if abs(mean - metrics.accuracy) > TOLERANCE:
+            yield (
+                f"the classes are balanced and their mean accuracy is {mean:.3f} %,"
+                f" the overall accuracy {metrics.accuracy:.3f} %"
+            )
+
+
+def _confusion(metrics: Metrics) -> Iterator[str]:
+    size = len(metrics.per_class)
+    if len(metrics.confusion) != size or any(len(row) != size for row in metrics.confusion):
+        yield f"the confusion matrix is not {size} by {size}"
+        return
+    for index, item in enumerate(metrics.per_class):
+        row = metrics.confusion[index]
+        if sum(row) != item.count or row[index] != item.correct:
+            yield (
+                f"class {item.name} has {item.correct:,} of {item.count:,} correct,"
+                f" in the confusion matrix {row[index]:,} of {sum(row):,}"
+            )
+
+
+def _last_epoch(metrics: Metrics, history: tuple[Epoch, ...]) -> Iterator[str]:
+    if not history:
+        yield "there is an evaluation but no log of epochs"
+        return
+    last = history[-1]
+    if metrics.epoch != last.epoch or abs(metrics.accuracy - last.test_accuracy) > TOLERANCE:
+        yield (
+            f"the evaluation is of epoch {metrics.epoch} with {metrics.accuracy:.3f} %,"
+            f" the log ends with epoch {last.epoch} and {last.test_accuracy:.3f} %"
+        )
+    best = max(epoch.test_accuracy for epoch in history)
+    at_best = {epoch.epoch for epoch in history if abs(epoch.test_accuracy - best) <= TOLERANCE}
+    if abs(best - metrics.best_accuracy) > TOLERANCE or metrics.best_epoch not in at_best:
+        yield (
+            f"the best accuracy is given as {metrics.best_accuracy:.3f} % in epoch {metrics.best_epoch},"
+            f" the log has {best:.3f} % in epoch {min(at_best)}"
+        )

@@ -1,0 +1,116 @@
+"""Loss, accuracy and learning rate over the epochs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from cifar_report.reporter import theme as themes
+from cifar_report.reporter.theme import Theme
+from cifar_report.reporter.wording import percent, plural
+from cifar_report.trainer.records import Epoch
+
+DOTTED = 15
+"""Up to this many epochs every epoch gets a dot."""
+
+
+def draw(history: Sequence[Epoch], theme: Theme) -> Figure:
+    """Draw two panels, losses and accuracies, above the learning rate."""
+    made = themes.figure(5.1, theme)
+    loss = themes.chart(made, (0.65, 1.85, 3.65, 2.45), theme)
+    accuracy = themes.chart(made, (5.1, 1.85, 3.65, 2.45), theme)
+    rate = themes.chart(made, (0.65, 0.5, 8.1, 0.7), theme)
+    best, last = best_epoch(history), history[-1]
+    _pair(loss, history, ("train_loss", "test_loss"), theme)
+    _pair(accuracy, history, ("train_accuracy", "test_accuracy"), theme)
+    _mark(loss, best, last, "test_loss", theme)
+    _mark(accuracy, best, last, "test_accuracy", theme)
+    _title(
+        loss,
+        "Loss, mean per image",
+        f"○ best epoch {best.test_loss:.4f}    ● last {last.test_loss:.4f}",
+        theme,
+    )
+    _title(
+        accuracy,
+        "Accuracy [%]",
+        f"○ best {best.test_accuracy:.2f} in epoch {best.epoch}    ● last {last.test_accuracy:.2f}",
+        theme,
+    )
+    _title(rate, "Learning rate at the end of the epoch", "", theme)
+    numbers = [epoch.epoch for epoch in history]
+    rate.plot(numbers, [epoch.learning_rate for epoch in history], color=theme.third, **_dots(history))
+    rate.set_ylim(bottom=0)
+    rate.yaxis.set_major_locator(MaxNLocator(2))
+    rate.set_xlabel("Epoch", color=theme.muted, fontsize=9)
+    for axes in (loss, accuracy, rate):
+        _epochs(axes, history, theme)
+    return made
+
+
+def best_epoch(history: Sequence[Epoch]) -> Epoch:
+    """Return the first epoch with the highest test accuracy."""
+    return max(history, key=lambda epoch: epoch.test_accuracy)
+
+
+def describe(history: Sequence[Epoch]) -> str:
+    """Say in words what the curves show."""
+    first, last, best = history[0], history[-1], best_epoch(history)
+    return (
+        f"Curves over {plural(len(history), 'epoch')}. Test accuracy goes from"
+        f" {percent(first.test_accuracy)} in epoch {first.epoch} to {percent(last.test_accuracy)} in the last, {last.epoch}; the best is"
+        f" {percent(best.test_accuracy)} in epoch {best.epoch}. Training accuracy ends at"
+        f" {percent(last.train_accuracy)}. Test loss goes from {first.test_loss:.4f} to {last.test_loss:.4f},"
+        f" training loss from {first.train_loss:.4f} to {last.train_loss:.4f}. The learning rate ends at"
+        f" {last.learning_rate:.6f}."
+    )
+
+
+def _pair(axes: Axes, history: Sequence[Epoch], names: tuple[str, str], theme: Theme) -> None:
+    numbers = [epoch.epoch for epoch in history]
+    for name, label, color, style in zip(
+        names, ("training", "test"), (theme.first, theme.second), ("--", "-"), strict=True
+    ):
+        values = [getattr(epoch, name) for epoch in history]
+        axes.plot(numbers, values, style, color=color, label=label, **_dots(history))
+    axes.legend(frameon=False, labelcolor=theme.ink, fontsize=9, loc="best", handlelength=2.4)
+
+
+def _dots(history: Sequence[Epoch]) -> dict[str, Any]:
+    return {"linewidth": 1.8, "marker": "." if len(history) <= DOTTED else "", "markersize": 6}
+
+
+def _mark(axes: Axes, best: Epoch, last: Epoch, name: str, theme: Theme) -> None:
+    style: dict[str, Any] = {"linestyle": "none", "marker": "o", "markeredgecolor": theme.second, "zorder": 4}
+    for epoch, size, fill in ((best, 9, theme.paper), (last, 6, theme.second)):
+        value = getattr(epoch, name)
+        if math.isfinite(value):
+            axes.plot(
+                [epoch.epoch], [value], markersize=size, markerfacecolor=fill, markeredgewidth=1.6, **style
+            )
+
+
+def _title(axes: Axes, title: str, note: str, theme: Theme) -> None:
+    pad = 20 if note else 6
+    axes.set_title(title, loc="left", color=theme.ink, fontsize=10.5, fontweight="bold", pad=pad)
+    axes.annotate(
+        note,
+        (0, 1),
+        (0, 7),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        color=theme.muted,
+        fontsize=9,
+    )
+
+
+def _epochs(axes: Axes, history: Sequence[Epoch], theme: Theme) -> None:
+    last = history[-1].epoch
+    axes.set_xlim(0.5 if last <= DOTTED else 0, last + max(0.5, last * 0.02))
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+    axes.grid(axis="y", color=theme.line, linewidth=0.6)

@@ -1,0 +1,140 @@
+"""Everything a report is made of, gathered from one run folder and checked against itself."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_report.analyzer.errors import UsageError
+from cifar_report.reporter.consistency import contradictions, prediction_contradictions
+
+if TYPE_CHECKING:
+    from cifar_report.analyzer.constraints import Verdict
+    from cifar_report.trainer.run import Run
+
+WEIGHTS = "checkpoint.safetensors"
+SAMPLES = "samples.npz"
+PREDICTIONS = "predictions.npz"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Images kept for the pictures, uint8, channels last."""
+
+    images: NDArray[np.uint8]
+    """Training images of shape (N, H, W, 3)."""
+    labels: NDArray[np.int64]
+    """Their classes, shape (N,)."""
+    before: NDArray[np.uint8]
+    """Training images before augmentation, shape (M, H, W, 3)."""
+    after: NDArray[np.uint8]
+    """The same images after it."""
+    test_images: NDArray[np.uint8]
+    """Misclassified test images of shape (K, H, W, 3)."""
+    test_index: NDArray[np.int64]
+    """Their positions in the test split, shape (K,)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """What the network said about every test image."""
+
+    logits: NDArray[np.float32]
+    """Shape (N, classes)."""
+    labels: NDArray[np.int64]
+    """The truth, shape (N,)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Facts:
+    """A run, the verdicts on it and what its pictures need. Parts that the run lacks are None."""
+
+    run: Run
+    verdicts: tuple[Verdict, ...]
+    samples: Samples | None
+    predictions: Predictions | None
+    weights_sha256: str | None
+    """Of the checkpoint file's bytes."""
+
+
+def gather(folder: Path) -> Facts:
+    """Read a run folder, judge its constraints and refuse it when it contradicts itself.
+
+    Raises:
+        UsageError: not a run folder, a damaged file in it, or facts that contradict each other.
+    """
+    from cifar_report.trainer.run import read_run
+
+    run = read_run(folder)
+    predictions = _predictions(folder / PREDICTIONS)
+    found = contradictions(run)
+    if predictions is not None:
+        found += prediction_contradictions(run, predictions.logits, predictions.labels)
+    if found:
+        raise UsageError(
+            f"no report: the facts in {folder} contradict each other",
+            expected="figures that add up",
+            found="; ".join(found),
+            hint="train again, or look for a file of another run in that folder",
+        )
+    return Facts(
+        run=run,
+        verdicts=_verdicts(run),
+        samples=_samples(folder / SAMPLES),
+        predictions=predictions,
+        weights_sha256=_sha256(folder / WEIGHTS),
+    )
+
+
+def measurements(run: Run) -> dict[str, float]:
+    """Return what training measured, by the metric's name in a constraint; empty if it didn't finish."""
+    if run.metrics is None:
+        return {}
+    return {"test_accuracy": run.metrics.accuracy, "epochs": float(len(run.history))}
+
+
+def _verdicts(run: Run) -> tuple[Verdict, ...]:
+    from cifar_report.analyzer.constraints import judge, parse_constraint
+
+    parsed = [parse_constraint(text) for text in run.config.constraints]
+    return judge(parsed, run.analysis, measurements(run))
+
+
+def _samples(path: Path) -> Samples | None:
+    names = ("images", "labels", "before", "after", "test_images", "test_index")
+    arrays = _arrays(path, names)
+    return None if arrays is None else Samples(**arrays)
+
+
+def _predictions(path: Path) -> Predictions | None:
+    arrays = _arrays(path, ("logits", "labels"))
+    return None if arrays is None else Predictions(**arrays)
+
+
+def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]] | None:
+    """Return the named arrays of an npz file, or None where there is no such file."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in names}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UsageError(
+            f"cannot read {path}",
+            expected=f"the arrays {', '.join(names)}",
+            found=str(error),
+            hint="train again, or delete the file to get a report without what it shows",
+        ) from error
+
+
+def _sha256(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
