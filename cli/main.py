@@ -16,7 +16,8 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import click
@@ -102,19 +103,15 @@ class Program(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the command line, which prints for `--help` and `--version`."""
+        with unread_output():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; the ends that click would give exit code 1 get their own."""
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # What is still buffered has no reader: without this, Python complains at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(BROKEN_PIPE_EXIT) from None
-        except KeyboardInterrupt:
-            click.echo("\nstopped", err=True)
-            raise SystemExit(INTERRUPT_EXIT) from None
-        return result
+        """Run the command."""
+        with unread_output():
+            return super().invoke(ctx)
 
     def main(
         self,
@@ -133,9 +130,21 @@ class Program(click.Group):
             result = super().main(arguments, name, complete_var, standalone_mode=False, **extra)
         except Exception as error:
             sys.exit(explain(error, verbose=wants_traceback(arguments)))
-        except KeyboardInterrupt:
-            sys.exit(INTERRUPT_EXIT)
         sys.exit(result if isinstance(result, int) else 0)
+
+
+@contextmanager
+def unread_output() -> Iterator[None]:
+    """End quietly when the reader of the output has gone; click would exit with 1, an unmet constraint."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still buffered has no reader: without this, Python complains at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(BROKEN_PIPE_EXIT) from None
 
 
 def explain(error: Exception, *, verbose: bool) -> int:
@@ -225,6 +234,7 @@ Exit codes:
 
 
 @click.group(
+    "cifar-report",
     cls=Program,
     help=HELP,
     params=[verbose_option()],

@@ -296,7 +296,7 @@ def test_a_syntax_error_in_an_imported_neighbour_names_that_file(write: Write) -
         ("import nowhere_to_be_found", "No module named 'nowhere_to_be_found'", "pip install nowhere_to_be"),
         ("import torch.nowhere", "No module named 'torch.nowhere'", "torch is installed, but has no"),
         ("from torch.nn import Conv7d", "cannot import name 'Conv7d'", "check the name"),
-        ("from .blocks import Block", "relative import", "from blocks import Block"),
+        ("from .blocks import Block", "relative import", "write `from blocks import Block`"),
     ],
 )
 def test_an_import_that_fails_shows_its_line_and_what_to_do(

@@ -1,0 +1,26 @@
+"""What all tests share: the same world on every machine, and `--overwrite` for golden files."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+# Before they are imported: albumentations asks the network for its newest version, matplotlib for a display.
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+os.environ["MPLBACKEND"] = "Agg"
+for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "CIFAR_REPORT_DEBUG"):
+    os.environ.pop(name, None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a reviewed change of output be written down instead of compared."""
+    parser.addoption(
+        "--overwrite", action="store_true", help="write golden files anew instead of comparing them"
+    )
+
+
+@pytest.fixture
+def overwrite(request: pytest.FixtureRequest) -> bool:
+    """Tell whether golden files are to be written."""
+    return bool(request.config.getoption("--overwrite"))
