@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -119,6 +120,16 @@ def test_every_optional_library_is_in_all() -> None:
     (everything,) = extras["all"]
     named = set(everything.partition("[")[2].rstrip("]").split(","))
     assert named == set(extras) - {"all", "dev"}
+
+
+def test_the_versions_tested_cover_every_dependency() -> None:
+    project = PROJECT["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    named = [name for group in groups for name in group]
+    needed = {re.split(r"[^\w-]", name)[0].lower() for name in named} - {"cifar-report"}
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {line.partition("==")[0].lower() for line in lines if "==" in line}
+    assert needed - pinned == set()
 
 
 def test_the_installed_program_is_the_wheels(installed: Path, tmp_path: Path) -> None:
