@@ -61,13 +61,13 @@ def best_epoch(history: Sequence[Epoch]) -> Epoch:
 def describe(history: Sequence[Epoch]) -> str:
     """Say in words what the curves show."""
     first, last, best = history[0], history[-1], best_epoch(history)
+    start, end, top = (percent(epoch.test_accuracy) for epoch in (first, last, best))
     return (
-        f"Curves over {plural(len(history), 'epoch')}. Test accuracy goes from"
-        f" {percent(first.test_accuracy)} in epoch {first.epoch} to {percent(last.test_accuracy)} in the last, {last.epoch}; the best is"
-        f" {percent(best.test_accuracy)} in epoch {best.epoch}. Training accuracy ends at"
-        f" {percent(last.train_accuracy)}. Test loss goes from {first.test_loss:.4f} to {last.test_loss:.4f},"
-        f" training loss from {first.train_loss:.4f} to {last.train_loss:.4f}. The learning rate ends at"
-        f" {last.learning_rate:.6f}."
+        f"Curves over {plural(len(history), 'epoch')}. Test accuracy goes from {start} in epoch {first.epoch}"
+        f" to {end} in the last, {last.epoch}; the best is {top} in epoch {best.epoch}."
+        f" Training accuracy ends at {percent(last.train_accuracy)}. Test loss goes from {first.test_loss:.4f}"
+        f" to {last.test_loss:.4f}, training loss from {first.train_loss:.4f} to {last.train_loss:.4f}."
+        f" The learning rate ends at {last.learning_rate:.6f}."
     )
 
 

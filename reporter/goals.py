@@ -86,10 +86,11 @@ def _headline(verdicts: tuple[Verdict, ...]) -> str:
 
 def _goal(verdict: Verdict) -> Goal:
     symbol, emoji, style = MARKS[verdict.state]
-    absent = verdict.state if verdict.state in ("unknown", "not measured") else "not given"
-    measured = one_line(verdict.measured) if verdict.measured is not None else absent
-    margin = one_line(verdict.margin) if verdict.margin is not None else "does not apply"
+    is_open = verdict.state in ("unknown", "not measured")
+    measured = one_line(verdict.measured or (verdict.state if is_open else "not given"))
+    margin = one_line(verdict.margin or (verdict.state if is_open else "does not apply"))
     required = one_line(verdict.required)
+    finding = verdict.state if is_open else f"measured {measured}, margin {margin}"
     return Goal(
         constraint=one_line(verdict.constraint),
         required=required,
@@ -100,5 +101,5 @@ def _goal(verdict: Verdict) -> Goal:
         symbol=symbol,
         emoji=emoji,
         style=style,
-        sentence=f"required {required}, measured {measured}",
+        sentence=f"required {required}; {finding}",
     )

@@ -196,10 +196,10 @@ def _remarks(analysis: Analysis) -> tuple[str, ...]:
     if analysis.totals.unknown_ops:
         names = listing([one_line(name) for name in analysis.totals.unknown_ops])
         remarks.append(f"No rule is known for {names}; figures that depend on it are unknown, not 0.")
-    if analysis.modules:
-        names = listing([one_line(name) for name in analysis.modules])
+    if analysis.uncalled:
+        names = listing([one_line(name) for name in analysis.uncalled])
         remarks.append(
-            f"{plural(len(analysis.modules), 'module was', 'modules were')} never called: {names}."
+            f"{plural(len(analysis.uncalled), 'module was', 'modules were')} never called: {names}."
         )
     if analysis.rung != "meta":
         kind = "fake tensors" if analysis.rung == "fake" else "real tensors on the CPU"

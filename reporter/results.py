@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cifar_report.reporter.tables import Column, Table
-from cifar_report.reporter.wording import count, one_line, percent
+from cifar_report.reporter.wording import count, one_line, percent, plural
 
 if TYPE_CHECKING:
     from cifar_report.reporter.facts import Facts, Predictions
@@ -46,6 +46,8 @@ class Results:
     mistakes: tuple[Mistake, ...]
     """Those of which pictures were kept."""
     mistake_table: Table | None
+    mistakes_absent: str
+    """Why there is no such table, where there is none."""
 
 
 def describe(facts: Facts) -> Results:
@@ -60,6 +62,7 @@ def describe(facts: Facts) -> Results:
         confused=_confused(metrics) if metrics else None,
         mistakes=mistakes,
         mistake_table=_mistake_table(mistakes),
+        mistakes_absent=_mistakes_absent(metrics),
     )
 
 
@@ -170,6 +173,14 @@ def _mistake(predictions: Predictions, index: int, names: list[str]) -> Mistake:
         guess=names[guess],
         confidence=float(100 * exponentials[guess] / exponentials.sum()),
     )
+
+
+def _mistakes_absent(metrics: Metrics | None) -> str:
+    if metrics is None:
+        return "Not measured."
+    if metrics.correct == metrics.count:
+        return "There are none: every test image was classified right."
+    return f"{plural(metrics.count - metrics.correct, 'image')}; pictures of them were not kept in this run."
 
 
 def _mistake_table(mistakes: tuple[Mistake, ...]) -> Table | None:
