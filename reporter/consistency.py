@@ -46,8 +46,7 @@ def prediction_contradictions(run: Run, logits: NDArray[np.float32], labels: NDA
 def _network(analysis: Analysis) -> Iterator[str]:
     totals = analysis.totals
     rows = sum(layer.params for layer in analysis.layers)
-    # Modules that were never called have parameters but no row, so the rows may then fall short.
-    if rows > totals.params or (rows < totals.params and not analysis.uncalled):
+    if rows != totals.params:
         yield f"the layers' parameters add up to {rows:,}, the total says {totals.params:,}"
     if totals.trainable_params + totals.frozen_params != totals.params:
         yield (

@@ -65,8 +65,9 @@ def describe(history: Sequence[Epoch]) -> str:
     return (
         f"Curves over {plural(len(history), 'epoch')}. Test accuracy goes from {start} in epoch {first.epoch}"
         f" to {end} in the last, {last.epoch}; the best is {top} in epoch {best.epoch}."
-        f" Training accuracy ends at {percent(last.train_accuracy)}. Test loss goes from {first.test_loss:.4f}"
-        f" to {last.test_loss:.4f}, training loss from {first.train_loss:.4f} to {last.train_loss:.4f}."
+        f" Training accuracy ends at {percent(last.train_accuracy)}."
+        f" Test loss goes from {first.test_loss:.4f} to {last.test_loss:.4f}, training loss from"
+        f" {first.train_loss:.4f} to {last.train_loss:.4f}."
         f" The learning rate ends at {last.learning_rate:.6f}."
     )
 

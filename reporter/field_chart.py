@@ -8,15 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cifar_report.analyzer.analysis import Analysis, Layer
+from cifar_report.analyzer.analysis import Analysis, Layer, ReceptiveField
 from cifar_report.reporter import theme as themes
 from cifar_report.reporter.theme import Theme
-from cifar_report.reporter.wording import TIMES, field_sentence, plural
+from cifar_report.reporter.wording import TIMES, field_sentence, field_size, plural
 
 
 def draw(analysis: Analysis, layers: Sequence[Layer], theme: Theme) -> Figure:
     """Draw the field's size over the layers' numbers, on bands of equal map size."""
-    made = themes.figure(3.9, theme)
+    made = themes.figure(4.1, theme)
     axes = themes.chart(made, (0.65, 0.55, 7.25, 2.75), theme)
     numbers, sizes = _local(layers)
     top = max([*(size for row in sizes for size in row), *analysis.input_shape[1:]]) * 1.12
@@ -62,7 +62,17 @@ def draw(analysis: Analysis, layers: Sequence[Layer], theme: Theme) -> Figure:
         color=theme.ink,
         fontsize=10.5,
         fontweight="bold",
-        pad=22,
+        pad=36,
+    )
+    fields = analysis.totals.receptive_field
+    axes.annotate(
+        f"before global pooling {_in_pixels(fields.before_gap)}, at the output {_in_pixels(fields.output)}",
+        (0, 1),
+        (0, 22),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        color=theme.muted,
+        fontsize=9,
     )
     return made
 
@@ -85,6 +95,10 @@ def describe(analysis: Analysis, layers: Sequence[Layer]) -> str:
         f" Before global pooling it is {field_sentence(fields.before_gap)}; at the output"
         f" {field_sentence(fields.output)}. The image has {analysis.input_shape[-1]:,} px."
     )
+
+
+def _in_pixels(field: ReceptiveField) -> str:
+    return f"{field_size(field)} px" if field.kind == "local" else field.kind
 
 
 def _local(layers: Sequence[Layer]) -> tuple[list[int], list[tuple[int, ...]]]:

@@ -100,9 +100,6 @@ def _layers(analysis: Analysis) -> Table:
         Column("Backwards", **right),
     )
     rows = [_layer_row(number, layer) for number, layer in enumerate(shown_layers(analysis), start=1)]
-    uncalled = analysis.totals.params - sum(layer.params for layer in analysis.layers)
-    if uncalled:
-        rows.append(("none", "modules never called", "none", "none", count(uncalled), "0", *["none"] * 4))
     output = analysis.totals.receptive_field.output
     total = (
         "Total",
@@ -170,7 +167,7 @@ def _fields(analysis: Analysis) -> Table:
         )
         for place, value in (("Before global pooling", field.before_gap), ("At the output", field.output))
     )
-    columns = (Column("Where"), Column("Receptive field"), Column("Visible part of the middle unit's"))
+    columns = (Column("Where"), Column("Receptive field"), Column("Visible part"))
     return Table("The network's receptive field", columns, rows)
 
 

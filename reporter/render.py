@@ -32,13 +32,13 @@ class Source:
 
 def readme(document: Document, pictures: Mapping[str, Picture | None]) -> str:
     """Return README.md; pictures are files beside it."""
-    sources = {key: picture and _relative(picture) for key, picture in pictures.items()}
+    sources = {key: _relative(picture) if picture else None for key, picture in pictures.items()}
     return _render("report.md.j2", document, sources)
 
 
 def html(document: Document, pictures: Mapping[str, Picture | None], folder: Path) -> str:
     """Return report.html with every picture inside, read from beneath `folder`."""
-    sources = {key: picture and _embedded(picture, folder) for key, picture in pictures.items()}
+    sources = {key: _embedded(picture, folder) if picture else None for key, picture in pictures.items()}
     return _render("report.html.j2", document, sources)
 
 

@@ -26,6 +26,11 @@ class Table:
     total: tuple[str, ...] | None = None
     """A last row, set apart."""
 
+    @property
+    def wide(self) -> bool:
+        """Tell whether the table needs narrow lettering to fit on a page."""
+        return len(self.columns) > 7
+
     def __post_init__(self) -> None:
         for row in (*self.rows, *([self.total] if self.total else [])):
             if len(row) != len(self.columns):
