@@ -165,8 +165,9 @@ class Analysis:
     layers: tuple[Layer, ...]
     operators: tuple[Operator, ...]
     findings: tuple[Finding, ...]
-    modules: tuple[str, ...] = ()
-    """Dotted paths of registered modules that were never called."""
+    uncalled: tuple[str, ...] = ()
+    """Dotted paths of modules with parameters of their own that were never called. What calls them by
+    their weights, or the network, has their parameters in its row."""
     schema_version: int = SCHEMA_VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -202,7 +203,7 @@ class Analysis:
             layers=tuple(Layer(**_record(row)) for row in data["layers"]),
             operators=tuple(Operator(**_record(row)) for row in data["operators"]),
             findings=tuple(Finding(**_record(row)) for row in data["findings"]),
-            modules=tuple(data["modules"]),
+            uncalled=tuple(data["uncalled"]),
         )
 
     @classmethod
@@ -228,5 +229,12 @@ def _record(row: dict[str, Any]) -> dict[str, Any]:
         if key in ("receptive_field", "backward_field"):
             record[key] = ReceptiveField.from_dict(value)
         else:
-            record[key] = tuple(value) if isinstance(value, list) else value
+            record[key] = _tuples(value)
     return record
+
+
+def _tuples(value: Any) -> Any:
+    """Return JSON's lists as the tuples they were."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple([_tuples(item) for item in value]) if isinstance(value, list) else value

@@ -1,8 +1,8 @@
 """The errors that a user can cause, each with what to do about it.
 
-    Problem             what, where, expected, found, next step; carries its exit code
-    ├── UsageError      2: wrong command, option, file format or data folder
-    └── ModelError      3: the network could not be loaded or run
+Problem             what, where, expected, found, next step; carries its exit code
+├── UsageError      2: wrong command, option, file format or data folder
+└── ModelError      3: the network could not be loaded or run
 """
 
 from __future__ import annotations

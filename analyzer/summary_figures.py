@@ -123,17 +123,12 @@ def totals(analysis: Analysis) -> list[tuple[str, str]]:
 def warnings(analysis: Analysis) -> list[tuple[str, str]]:
     """Return what a reader of the figures must know: modules never called, operators without a rule."""
     lines = []
-    if analysis.modules:
-        lines.append(("Never called", ", ".join(analysis.modules)))
+    if analysis.uncalled:
+        lines.append(("Never called", ", ".join(analysis.uncalled)))
     if analysis.totals.unknown_ops:
         names = ", ".join(analysis.totals.unknown_ops)
         lines.append(("WARNING", f"no rule for {names}: the figures they touch are unknown"))
     return lines
-
-
-def uncalled_params(analysis: Analysis) -> int:
-    """Return the parameters that no layer's row holds: those of modules that were never called."""
-    return analysis.totals.params - sum(layer.params for layer in analysis.layers)
 
 
 def _described(field: ReceptiveField) -> str:

@@ -17,7 +17,6 @@ from cifar_report.analyzer.summary_figures import (
     size,
     stride,
     totals,
-    uncalled_params,
 )
 
 _HEADER = ("Layer", "Type", "Output", "Params", "MACs", "Receptive field", "Stride")
@@ -62,7 +61,7 @@ def csv_table(analysis: Analysis) -> str:
     """Return every figure of every layer, a header line first; costs are a layer's own.
 
     Plain numbers without separators, shapes as `1x32x16x16`, and no totals: the columns `params` to
-    `dmas` add up to them, save for parameters of modules that were never called.
+    `dmas` add up to them.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -87,10 +86,7 @@ def csv_table(analysis: Analysis) -> str:
 
 def _rows(analysis: Analysis) -> list[tuple[str, ...]]:
     """Return the rows that have something to say: everything but containers that only contain."""
-    rows = [_row(layer) for layer in analysis.layers if not layer.container or _does_something(layer)]
-    if elsewhere := uncalled_params(analysis):
-        rows.append(("(never called)", NOTHING, NOTHING, f"{elsewhere:,}", NOTHING, NOTHING, NOTHING))
-    return rows
+    return [_row(layer) for layer in analysis.layers if not layer.container or _does_something(layer)]
 
 
 def _does_something(layer: Layer) -> bool:

@@ -39,7 +39,7 @@ def torchsummary_table(analysis: Analysis) -> str:
     ]
     elsewhere = totals.params - sum(layer.params for layer in rows)
     if elsewhere:
-        lines.append(f"In containers or in modules that were never called: {elsewhere:,} params")
+        lines.append(f"Of these in containers, which have no row: {elsewhere:,} params")
     return "\n".join(lines)
 
 

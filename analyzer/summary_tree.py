@@ -14,7 +14,6 @@ from cifar_report.analyzer.summary_figures import (
     shape,
     stride,
     totals,
-    uncalled_params,
 )
 
 _HEADER = ("Layer", "Type", "Output", "Params", "MACs", "Field", "Stride")
@@ -73,8 +72,6 @@ def tree_table(analysis: Analysis, depth: int | None = None) -> str:
     rows = [_HEADER]
     for root in tree(analysis.layers):
         rows += _rows(root, analysis.model, "", "", depth)
-    if elsewhere := uncalled_params(analysis):
-        rows.append(("(never called)", NOTHING, NOTHING, f"{elsewhere:,}", NOTHING, NOTHING, NOTHING))
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     lines = [_line(row, widths) for row in rows]
     rule = "-" * max(map(len, lines))

@@ -71,15 +71,15 @@ LAYERS = (
 )
 
 TOTALS = Totals(
-    params=1_234_707 + 50,  # 50 in a module that was never called
-    trainable_params=1_234_657,
+    params=1_234_707,
+    trainable_params=1_234_607,
     frozen_params=100,
     buffers=9,
     macs=None,
     flops=None,
     elementwise=2048,
     dmas=4096,
-    param_bytes=4 * 1_234_757,
+    param_bytes=4 * 1_234_707,
     buffer_bytes=40,
     activation_bytes=3 << 20,
     peak_activation_bytes=1 << 20,
@@ -95,16 +95,16 @@ ANALYSIS = Analysis(
     layers=LAYERS,
     operators=(),
     findings=(),
-    modules=("spare",),
+    uncalled=("spare",),
 )
 
 KNOWN = replace(
     ANALYSIS,
-    totals=replace(TOTALS, params=1_234_707, macs=9_876_550_122, flops=19_753_100_244, unknown_ops=()),
+    totals=replace(TOTALS, macs=9_876_550_122, flops=19_753_100_244, unknown_ops=()),
     layers=tuple(replace(each, macs=each.macs or 0) for each in LAYERS),
-    modules=(),
+    uncalled=(),
 )
-"""The same without anything unknown and without a module that was never called."""
+"""The same without anything unknown, and with every module called."""
 
 STYLES = (csv_table, html_table, markdown_table, torchscan_table, torchsummary_table, tree_table)
 
@@ -155,18 +155,18 @@ class TestTorchsummary:
         # 3 * 256 * 256 * 4 B; five rows, forward and backward; all parameters
         assert "Input size (MB): 0.75" in text
         assert f"Forward/backward pass size (MB): {5 * 2 * 64 * 128 * 128 * 4 / 2**20:.2f}" in text
-        assert f"Params size (MB): {1_234_757 * 4 / 2**20:.2f}" in text
-        assert f"Estimated Total Size (MB): {0.75 + 40 + 1_234_757 * 4 / 2**20:.2f}" in text
+        assert f"Params size (MB): {1_234_707 * 4 / 2**20:.2f}" in text
+        assert f"Estimated Total Size (MB): {0.75 + 40 + 1_234_707 * 4 / 2**20:.2f}" in text
 
     def test_totals_split_frozen_from_trainable(self) -> None:
         lines = torchsummary_table(ANALYSIS).splitlines()
-        assert "Total params: 1,234,757" in lines
-        assert "Trainable params: 1,234,657" in lines
+        assert "Total params: 1,234,707" in lines
+        assert "Trainable params: 1,234,607" in lines
         assert "Non-trainable params: 100" in lines
 
     def test_parameters_without_a_row_are_named(self) -> None:
         last = torchsummary_table(ANALYSIS).splitlines()[-1]
-        assert last.endswith(": 70 params")  # 20 of the network itself, 50 never called
+        assert last.endswith(": 20 params")
 
     def test_a_table_that_adds_up_ends_in_its_rule(self) -> None:
         whole = replace(KNOWN, totals=replace(KNOWN.totals, params=1_234_687))
@@ -269,7 +269,6 @@ class TestTree:
         assert rows["act (reused)"] == ["ReLU", "1x4x8x8", "0", "0", "≤27", "0.5"]
         assert rows["attend"] == ["Attention|x", "1x4x8x8", "1,234,567", "9,876,543,210", "global", "-"]
         assert rows["made_by_hand"] == ["Net<b>", "1x10", "20", "-", "3", "1"]
-        assert rows["(never called)"][2] == "50"
 
     @pytest.mark.parametrize("depth", [0, 1, 2, None])
     def test_columns_add_up_to_the_totals_at_any_depth(self, depth: int | None) -> None:
@@ -286,7 +285,7 @@ class TestTree:
 
     def test_rows_are_aligned_with_figures_of_ten_digits(self) -> None:
         lines = tree_table(ANALYSIS).splitlines()
-        assert len({len(line) for line in lines[:11]}) == 1
+        assert len({len(line) for line in lines[:10]}) == 1
 
     def test_totals_say_what_is_unknown_and_why(self) -> None:
         text = tree_table(ANALYSIS)
@@ -313,9 +312,9 @@ class TestFlat:
 
     def test_markdown_renders_to_a_table_of_seven_columns_without_markup_from_names(self) -> None:
         nasty = replace(LAYERS[3], name="a|b*c*_d_`e`", type="<script>")
-        analysis = replace(ANALYSIS, layers=(nasty, *LAYERS), modules=("_x_", "*y*"))
+        analysis = replace(ANALYSIS, layers=(nasty, *LAYERS), uncalled=("_x_", "*y*"))
         html = MarkdownIt("gfm-like").render(markdown_table(analysis))
-        assert [row.count("<td") for row in html.split("<tr>")[2:]] == [7] * 10
+        assert [row.count("<td") for row in html.split("<tr>")[2:]] == [7] * 9
         assert "a|b*c*_d_'e'" in html
         assert "Attention|x" in html
         assert "&lt;script&gt;" in html
@@ -331,7 +330,7 @@ class TestFlat:
         assert "Net&lt;b&gt;" in text
         assert "<b>" not in text
         assert text.count("<th ") == text.count('<th scope="col">') + text.count('<th scope="row">')
-        assert text.count('scope="row"') == 9  # seven that do something, never called, total
+        assert text.count('scope="row"') == 8  # seven that do something, total
         assert "no rule for aten.mystery" in text
 
     def test_csv_has_every_layer_with_plain_figures(self) -> None:
@@ -346,4 +345,4 @@ class TestFlat:
         assert rows[5]["reused"] == "true"
         assert (rows[5]["receptive_field"], rows[5]["uniform"]) == ("27", "false")
         assert rows[0]["backward_field"] == "5x3"
-        assert sum(int(row["params"]) for row in rows) == ANALYSIS.totals.params - 50
+        assert sum(int(row["params"]) for row in rows) == ANALYSIS.totals.params

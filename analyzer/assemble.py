@@ -1,0 +1,141 @@
+"""Trace a network, run the passes, and put the result together: `analyze` is the analyzer's face."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from cifar_report.analyzer import (
+    field_rules,  # noqa: F401 - registers its rules
+    field_views,  # noqa: F401 - registers its rules
+)
+from cifar_report.analyzer.analysis import Analysis, FieldTotals, Operator, ReceptiveField, Totals
+from cifar_report.analyzer.backward_field import compute_boxes
+from cifar_report.analyzer.costs import Cost, cost_of
+from cifar_report.analyzer.graph import Node, Trace, Value
+from cifar_report.analyzer.memory import activation_memory
+from cifar_report.analyzer.receptive_field import RULES, Fields, compute_fields, describe, moves
+from cifar_report.analyzer.rows import Rows, lay_out, make_layers, total
+from cifar_report.analyzer.structure import final_gap, find_structures
+from cifar_report.analyzer.trace import trace_network
+from cifar_report.analyzer.windows import CONVOLUTIONS, POOLS, convolution, pool
+
+
+def analyze(
+    module: nn.Module, input_shape: Sequence[int] = (3, 32, 32), *, name: str | None = None
+) -> Analysis:
+    """Analyse a network for one input shape.
+
+    Args:
+        module: any `nn.Module`; it is run once on a batch of one, in eval mode, and left as it was.
+        input_shape: of one example, without the batch: (C, H, W), (C, L) or (C, D, H, W).
+        name: how to call it in reports; its class's name by default.
+
+    Raises:
+        ModelError: its forward raises; says in which layer.
+    """
+    shape = tuple(int(size) for size in input_shape)
+    trace = trace_network(module, shape, RULES)
+    fields = compute_fields(trace)
+    boxes = compute_boxes(trace, fields)
+    costs = [cost_of(node) for node in trace.nodes]
+    rows = lay_out(trace)
+
+    def layer_name(node: int) -> str:
+        return rows.names[rows.row_of_node[node]]
+
+    def operator_name(node: int) -> str:
+        return f"{trace.nodes[node].op} in {layer_name(node)}"
+
+    described: dict[int, ReceptiveField] = {}
+
+    def field_of(value: Value) -> ReceptiveField:
+        known = described.get(value.id)
+        if known is None:
+            known = described[value.id] = describe(value, fields, layer_name, operator_name)
+        return known
+
+    findings = find_structures(trace, layer_name)
+    layers = make_layers(trace, rows, costs, fields, boxes, field_of)
+    gap = final_gap(trace, findings, layer_name)
+    before_gap = gap.args[0] if gap is not None else _last_map(trace, fields)
+    parameters = {id(p): p for p in module.parameters()}.values()
+    buffers = {id(b): b for b in module.buffers()}.values()
+    params = sum([p.numel() for p in parameters])
+    trainable = sum([p.numel() for p in parameters if p.requires_grad])
+    macs = total([cost.macs for cost in costs])
+    memory = activation_memory(trace)
+    return Analysis(
+        model=name or type(module).__name__,
+        input_shape=shape,
+        rung=trace.rung,  # type: ignore[arg-type]  # the tracer knows these three only
+        totals=Totals(
+            params=params,
+            trainable_params=trainable,
+            frozen_params=params - trainable,
+            buffers=sum([b.numel() for b in buffers]),
+            macs=macs,
+            flops=None if macs is None else 2 * macs,
+            elementwise=total([cost.elementwise for cost in costs]),
+            dmas=total([cost.dmas for cost in costs]),
+            param_bytes=sum([p.numel() * p.element_size() for p in parameters]),
+            buffer_bytes=sum([b.numel() * b.element_size() for b in buffers]),
+            activation_bytes=memory.total,
+            peak_activation_bytes=memory.peak,
+            receptive_field=FieldTotals(before_gap=field_of(before_gap), output=field_of(trace.outputs[0])),
+            unknown_ops=_unknown(trace, costs, rows),
+        ),
+        layers=layers,
+        operators=tuple(
+            [
+                _operator(node, cost, rows, field_of(node.outputs[0]))
+                for node, cost in zip(trace.nodes, costs, strict=True)
+                if node.outputs
+            ]
+        ),  # fmt: skip
+        findings=findings,
+        uncalled=rows.uncalled,
+    )
+
+
+def _last_map(trace: Trace, fields: Fields) -> Value:
+    """Return the last value on the way to the output whose units still see different parts."""
+    wanted = {trace.outputs[0].id}
+    for node in reversed(trace.nodes):
+        if any(value.id in wanted for value in node.outputs):
+            wanted.update(value.id for value in node.live_inputs())
+            value = node.outputs[0]
+            shadows = fields.of(value)
+            if shadows is None or moves(shadows) or any(s.cause is not None for s in shadows):
+                return value
+    return trace.inputs[0]
+
+
+def _unknown(trace: Trace, costs: Sequence[Cost], rows: Rows) -> tuple[str, ...]:
+    names = [
+        f"{node.op} in {rows.names[rows.row_of_node[node.index]]}"
+        for node, cost in zip(trace.nodes, costs, strict=True)
+        if node.op not in RULES or cost.macs is None
+    ]
+    return tuple(dict.fromkeys(names))
+
+
+def _operator(node: Node, cost: Cost, rows: Rows, field: ReceptiveField) -> Operator:
+    attributes = {}
+    if node.op in CONVOLUTIONS:
+        attributes = convolution(node).to_dict()
+    elif node.op in POOLS:
+        attributes = pool(node).to_dict()
+    return Operator(
+        index=node.index,
+        op=node.op,
+        layer=rows.row_of_node[node.index],
+        inputs=tuple(dict.fromkeys(value.producer for value in node.live_inputs())),
+        output_shape=node.outputs[0].shape,
+        macs=cost.macs,
+        elementwise=cost.elementwise,
+        dmas=cost.dmas,
+        receptive_field=field,
+        attributes=attributes,
+    )

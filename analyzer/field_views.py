@@ -1,0 +1,352 @@
+"""How shadows follow operators that move units without computing: views, slices, joins, indexing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from cifar_report.analyzer.graph import Node, Value
+from cifar_report.analyzer.receptive_field import Lookup, NoRule, Shadows, field_rule
+from cifar_report.analyzer.shadow import (
+    EMPTY,
+    Array,
+    Bounds,
+    Shadow,
+    Shape,
+    expand,
+    full,
+    regular,
+    resample,
+    union,
+)
+
+
+def permuted(shadow: Shadow, order: Sequence[int]) -> Shadow:
+    """Return a shadow with the tensor's dimensions in a new order."""
+    lo, hi = (b if isinstance(b, int) else b.transpose(order) for b in (shadow.lo, shadow.hi))
+    dim = None if shadow.dim is None else list(order).index(shadow.dim)
+    return replace(shadow, lo=lo, hi=hi, dim=dim)
+
+
+def reshaped(shadow: Shadow, shape: Shape, new_shape: Shape) -> Shadow:
+    """Return a shadow after the tensor's units were arranged anew in the same order."""
+    if shadow.plain and shadow.dim is None:
+        return shadow
+    moved = _same_dim(shadow.dim, shape, new_shape)
+    if moved is None:
+        lo, hi = (_reshape(b, shape, new_shape) for b in expand(shadow, shape))
+        return regular(lo, hi, shadow)
+    if shadow.plain:
+        return replace(shadow, dim=moved)
+    bounds: list[Bounds] = []
+    for old in (shadow.lo, shadow.hi):
+        if not isinstance(old, int):
+            own = old.shape[shadow.dim]
+            old = _reshape(old, _resized(shape, shadow.dim, own), _resized(new_shape, moved, own))
+        bounds.append(old)
+    return replace(shadow, lo=bounds[0], hi=bounds[1], dim=moved)
+
+
+def _same_dim(dim: int | None, shape: Shape, new_shape: Shape) -> int | None:
+    """Return where a dimension went, if it is neither merged nor split."""
+    if dim is None:
+        return None
+    behind = prod(shape[dim + 1 :])
+    for new_dim, size in enumerate(new_shape):
+        if size == shape[dim] and prod(new_shape[new_dim + 1 :]) == behind:
+            return new_dim
+    return None
+
+
+def _resized(shape: Shape, dim: int, size: int) -> Shape:
+    return (*shape[:dim], size, *shape[dim + 1 :])
+
+
+def _reshape(bounds: Array, shape: Shape, new_shape: Shape) -> Array:
+    """Reshape bounds, spread only over those dimensions that are merged with one that varies."""
+    old_sizes, new_sizes = [1] * len(shape), [1] * len(new_shape)
+    for old_dims, new_dims in blocks(shape, new_shape):
+        if any(bounds.shape[dim] > 1 for dim in old_dims):
+            for dim in old_dims:
+                old_sizes[dim] = shape[dim]
+            for dim in new_dims:
+                new_sizes[dim] = new_shape[dim]
+    return np.broadcast_to(bounds, old_sizes).reshape(new_sizes)
+
+
+def blocks(shape: Shape, new_shape: Shape) -> list[tuple[list[int], list[int]]]:
+    """Pair up runs of dimensions, old and new, that hold the same number of units."""
+    pairs = []
+    old = new = 0
+    while old < len(shape) or new < len(new_shape):
+        old_dims, new_dims, left, right = [], [], 1, 1
+        while True:
+            if left <= right and old < len(shape):
+                left *= shape[old]
+                old_dims.append(old)
+                old += 1
+            elif new < len(new_shape):
+                right *= new_shape[new]
+                new_dims.append(new)
+                new += 1
+            else:
+                left *= shape[old]
+                old_dims.append(old)
+                old += 1
+            if left == right:
+                break
+        pairs.append((old_dims, new_dims))
+    return pairs
+
+
+def without_dim(shadow: Shadow, dim: int) -> Shadow:
+    """Return a shadow of a tensor that lost a dimension along which nothing varies any more."""
+    lo, hi = (b if isinstance(b, int) else b.squeeze(dim) for b in (shadow.lo, shadow.hi))
+    moved = shadow.dim - 1 if shadow.dim is not None and shadow.dim > dim else shadow.dim
+    return replace(shadow, lo=lo, hi=hi, dim=moved)
+
+
+def with_dim(shadow: Shadow, dim: int) -> Shadow:
+    """Return a shadow of a tensor that got a new dimension of size 1."""
+    lo, hi = (b if isinstance(b, int) else np.expand_dims(b, dim) for b in (shadow.lo, shadow.hi))
+    moved = shadow.dim + 1 if shadow.dim is not None and shadow.dim >= dim else shadow.dim
+    return replace(shadow, lo=lo, hi=hi, dim=moved)
+
+
+def sliced(shadow: Shadow, shape: Shape, dim: int, start: int, step: int, out: int) -> Shadow:
+    """Return a shadow after units start, start + step ... were kept along a dimension."""
+    if dim != shadow.dim and shadow.plain:
+        return shadow
+    if dim == shadow.dim and shadow.plain and shadow.period == 1:
+        shift = start * shadow.advance
+        return replace(shadow, lo=shadow.lo + shift, hi=shadow.hi + shift, advance=shadow.advance * step)
+    return resample(shadow, shape, dim, out, np.array([[start]]), step)
+
+
+def at_index(shadow: Shadow, shape: Shape, dim: int, index: int) -> Shadow:
+    """Return a shadow after one unit was picked along a dimension, which is gone."""
+    one = sliced(shadow, shape, dim, index % shape[dim], 1, 1)
+    if one.dim == dim:
+        lo, hi = expand(one, (*shape[:dim], 1, *shape[dim + 1 :]))
+        one = regular(lo, hi, one)
+        if one.dim is None and shadow.advance:
+            one = replace(one, advance=shadow.advance)
+    return without_dim(one, dim)
+
+
+def joined(parts: Sequence[Shadow], shapes: Sequence[Shape], dim: int) -> Shadow:
+    """Return the shadow of tensors that were concatenated along a dimension."""
+    first = next((p for p in parts if not _sees_nothing(p)), EMPTY)
+    if first.plain and first.dim != dim and all([p.equals(first) for p in parts]):
+        return first
+    rank = len(shapes[0])
+    cause = next((p.cause for p in parts if p.cause is not None), None)
+    # A part that sees nothing fits any pattern.
+    like = [replace(first, lo=p.lo, hi=p.hi) if _sees_nothing(p) else p for p in parts]
+    same = all([p.pattern == first.pattern for p in like])
+    keep = same and first.dim != dim
+    bounds: list[Array] = []
+    for side in (0, 1):
+        pieces = []
+        for part, own in zip(like, shapes, strict=True):
+            raw = (full(part.lo, rank), full(part.hi, rank)) if keep else expand(part, own)
+            pieces.append(raw[side])
+        sizes = np.broadcast_shapes(*[(*p.shape[:dim], 1, *p.shape[dim + 1 :]) for p in pieces])
+        spread = [
+            np.broadcast_to(piece, (*sizes[:dim], own[dim], *sizes[dim + 1 :]))
+            for piece, own in zip(pieces, shapes, strict=True)
+        ]
+        bounds.append(np.concatenate(spread, axis=dim))
+    if keep:
+        return replace(first, lo=bounds[0], hi=bounds[1], cause=cause)
+    return replace(regular(bounds[0], bounds[1], first), cause=cause)
+
+
+def _sees_nothing(shadow: Shadow) -> bool:
+    return isinstance(shadow.lo, int) and shadow.lo == EMPTY.lo
+
+
+@field_rule("permute")
+def _permute(node: Node, shadows: Lookup) -> Shadows:
+    value = node.args[0]
+    order = [dim % len(value.shape) for dim in node.argument(1, "dims")]
+    return tuple([permuted(s, order) for s in shadows(value)])
+
+
+@field_rule("transpose", "swapaxes", "swapdims")
+def _transpose(node: Node, shadows: Lookup) -> Shadows:
+    value, first, second = node.args
+    order = list(range(len(value.shape)))
+    order[first], order[second] = order[second], order[first]
+    return tuple([permuted(s, order) for s in shadows(value)])
+
+
+@field_rule("t", "numpy_T", "mT")
+def _last_two(node: Node, shadows: Lookup) -> Shadows:
+    value = node.args[0]
+    order = list(range(len(value.shape)))
+    order[-2:] = order[-2:][::-1]
+    return tuple([permuted(s, order) for s in shadows(value)])
+
+
+@field_rule("view", "reshape", "_unsafe_view", "flatten", "unflatten", "view_as", "reshape_as", "squeeze",
+            "unsqueeze")  # fmt: skip
+def _reshape_rule(node: Node, shadows: Lookup) -> Shadows:
+    value, out = node.args[0], node.outputs[0]
+    if prod(value.shape) != prod(out.shape):
+        raise NoRule  # a view of another dtype
+    return tuple([reshaped(s, value.shape, out.shape) for s in shadows(value)])
+
+
+@field_rule("expand", "expand_as", "broadcast_to")
+def _expand(node: Node, shadows: Lookup) -> Shadows:
+    value, out = node.args[0], node.outputs[0]
+    return tuple([union([(s, value.shape)], out.shape, node.index) for s in shadows(value)])
+
+
+@field_rule("select")
+def _select(node: Node, shadows: Lookup) -> Shadows:
+    value, dim, index = node.args
+    if not isinstance(index, int):
+        raise NoRule
+    return tuple([at_index(s, value.shape, dim % len(value.shape), index) for s in shadows(value)])
+
+
+@field_rule("slice", "narrow")
+def _slice(node: Node, shadows: Lookup) -> Shadows:
+    value, out = node.args[0], node.outputs[0]
+    dim = node.argument(1, "dim", 0) % len(value.shape)
+    start, step = node.argument(2, "start") or 0, 1
+    if node.op == "slice":
+        start, _, step = slice(start, None, node.argument(4, "step", 1)).indices(value.shape[dim])
+    start = start + value.shape[dim] if start < 0 else start
+    return tuple([sliced(s, value.shape, dim, start, step, out.shape[dim]) for s in shadows(value)])
+
+
+@field_rule("chunk", "split", "split_with_sizes", "tensor_split", "unsafe_chunk", "unsafe_split")
+def _split(node: Node, shadows: Lookup) -> list[Shadows]:
+    value = node.args[0]
+    dim = node.argument(2, "dim", 0) % len(value.shape)
+    results, start = [], 0
+    for out in node.outputs:
+        size = out.shape[dim]
+        results.append(tuple([sliced(s, value.shape, dim, start, 1, size) for s in shadows(value)]))
+        start += size
+    return results
+
+
+@field_rule("unbind")
+def _unbind(node: Node, shadows: Lookup) -> list[Shadows]:
+    value = node.args[0]
+    dim = node.argument(1, "dim", 0) % len(value.shape)
+    return [
+        tuple([at_index(s, value.shape, dim, index) for s in shadows(value)])
+        for index in range(value.shape[dim])
+    ]
+
+
+def _of_parts(values: Sequence[Value], shadows: Lookup) -> list[Shadows]:
+    """Return the shadows of values to be joined; constants see nothing."""
+    axes = len(next(shadows(v) for v in values if v.live))
+    return [shadows(v) if v.live else (EMPTY,) * axes for v in values]
+
+
+@field_rule("cat", "concat", "concatenate")
+def _cat(node: Node, shadows: Lookup) -> Shadows:
+    # An empty one-dimensional tensor may stand among others; it adds nothing.
+    values = [v for v in node.args[0] if v.shape != (0,)]
+    dim = node.argument(1, "dim", 0) % len(node.outputs[0].shape)
+    parts = _of_parts(values, shadows)
+    shapes = [v.shape for v in values]
+    return tuple([joined(axis, shapes, dim) for axis in zip(*parts, strict=True)])
+
+
+@field_rule("stack")
+def _stack(node: Node, shadows: Lookup) -> Shadows:
+    values, rank = node.args[0], len(node.outputs[0].shape)
+    dim = node.argument(1, "dim", 0) % rank
+    parts = [tuple([with_dim(s, dim) for s in part]) for part in _of_parts(values, shadows)]
+    shapes = [(*v.shape[:dim], 1, *v.shape[dim:]) for v in values]
+    return tuple([joined(axis, shapes, dim) for axis in zip(*parts, strict=True)])
+
+
+@field_rule("flip")
+def _flip(node: Node, shadows: Lookup) -> Shadows:
+    value, dims = node.args
+    return tuple([_moved(s, value.shape, lambda b: np.flip(b, dims)) for s in shadows(value)])
+
+
+@field_rule("roll")
+def _roll(node: Node, shadows: Lookup) -> Shadows:
+    value, shifts = node.args[:2]
+    dims = node.argument(2, "dims", ())
+    if not dims:
+        raise NoRule  # rolls the flattened tensor
+    return tuple([_moved(s, value.shape, lambda b: np.roll(b, shifts, dims)) for s in shadows(value)])
+
+
+def _moved(shadow: Shadow, shape: Shape, move: Any) -> Shadow:
+    """Apply a numpy function that only moves units to both bounds."""
+    if shadow.plain and shadow.dim is None:
+        return shadow
+    lo, hi = expand(shadow, shape)
+    return regular(move(lo), move(hi), shadow)
+
+
+@field_rule("pixel_shuffle")
+def _pixel_shuffle(node: Node, shadows: Lookup) -> Shadows:
+    value, factor = node.args
+    *lead, channels, height, width = value.shape
+    n = len(lead)
+    split = (*lead, channels // factor**2, factor, factor, height, width)
+    order = [*range(n), n, n + 3, n + 1, n + 4, n + 2]
+    return _rearranged(node, shadows(value), value.shape, split, order)
+
+
+@field_rule("pixel_unshuffle")
+def _pixel_unshuffle(node: Node, shadows: Lookup) -> Shadows:
+    value, factor = node.args
+    *lead, channels, height, width = value.shape
+    n = len(lead)
+    split = (*lead, channels, height // factor, factor, width // factor, factor)
+    order = [*range(n), n, n + 2, n + 4, n + 1, n + 3]
+    return _rearranged(node, shadows(value), value.shape, split, order)
+
+
+@field_rule("channel_shuffle")
+def _channel_shuffle(node: Node, shadows: Lookup) -> Shadows:
+    value, groups = node.args
+    batch, channels, *rest = value.shape
+    split = (batch, groups, channels // groups, *rest)
+    order = [0, 2, 1, *range(3, 3 + len(rest))]
+    return _rearranged(node, shadows(value), value.shape, split, order)
+
+
+def _rearranged(node: Node, shadows: Shadows, shape: Shape, split: Shape, order: list[int]) -> Shadows:
+    middle = tuple([split[dim] for dim in order])
+    return tuple([
+        reshaped(permuted(reshaped(s, shape, split), order), middle, node.outputs[0].shape) for s in shadows
+    ])  # fmt: skip
+
+
+@field_rule("constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d",
+            "replication_pad1d", "replication_pad2d", "replication_pad3d")  # fmt: skip
+def _pad(node: Node, shadows: Lookup) -> Shadows:
+    """Padding is virtual input: the pattern goes on beyond the border, whatever it is filled with."""
+    value, padding = node.args[:2]
+    rank = len(value.shape)
+    result = []
+    for shadow in shadows(value):
+        shape = list(value.shape)
+        for pair in range(len(padding) // 2):
+            dim = rank - 1 - pair
+            if padding[2 * pair] or padding[2 * pair + 1]:
+                out = node.outputs[0].shape[dim]
+                shadow = sliced(shadow, tuple(shape), dim, -padding[2 * pair], 1, out)
+                shape[dim] = out
+        result.append(shadow)
+    return tuple(result)

@@ -1,0 +1,205 @@
+"""The receptive field of every value of a trace, with respect to the network's input.
+
+A pass over the dataflow graph: each operator's rule turns the shadows of its inputs into those of its
+outputs (`shadow` says what a shadow is). The rules live in `field_rules` and `field_views`; an
+operator without one makes the fields of everything behind it unknown, and is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cifar_report.analyzer.analysis import ReceptiveField
+from cifar_report.analyzer.graph import Node, Trace, Value
+from cifar_report.analyzer.shadow import FAR, Shadow, Shape, expand, full, pixels
+
+Shadows = tuple[Shadow, ...]
+"""One shadow per spatial axis of the network's input."""
+
+Lookup = Callable[[Value], Shadows]
+FieldRule = Callable[[Node, Lookup], Shadows | list[Shadows]]
+
+RULES: dict[str, FieldRule] = {}
+
+
+class NoRule(Exception):
+    """A rule met arguments that it doesn't cover; the field behind the operator is unknown."""
+
+
+def field_rule(*names: str) -> Callable[[FieldRule], FieldRule]:
+    """Register a rule under operator names; a name can have one rule only."""
+
+    def register(function: FieldRule) -> FieldRule:
+        for name in names:
+            if name in RULES:
+                raise ValueError(f"operator {name} has a field rule already")
+            RULES[name] = function
+        return function
+
+    return register
+
+
+@dataclass(slots=True)
+class Fields:
+    """Shadows of every value that depends on the input, or the operator that made them unknown."""
+
+    shadows: dict[int, Shadows]
+    """By value id."""
+    unknown: dict[int, int]
+    """By value id: the node to blame."""
+    axes: int
+    image: Shape
+    """The input's size along each axis."""
+
+    def of(self, value: Value) -> Shadows | None:
+        """Return a value's shadows; None where they are unknown."""
+        return self.shadows.get(value.id)
+
+
+def input_axes(value: Value) -> tuple[int, ...]:
+    """Return the dimensions of the network's input that are spatial: those behind batch and channels."""
+    return tuple(range(2, len(value.shape)))
+
+
+def compute_fields(trace: Trace) -> Fields:
+    """Run every operator's rule, in the order of the trace."""
+    source = trace.inputs[0]
+    axes = input_axes(source)
+    fields = Fields(
+        shadows={source.id: tuple([pixels(dim) for dim in axes])},
+        unknown={},
+        axes=len(axes),
+        image=tuple([source.shape[dim] for dim in axes]),
+    )
+    shadows = fields.shadows
+    for node in trace.nodes:
+        blame = next((fields.unknown[v.id] for v in node.live_inputs() if v.id in fields.unknown), None)
+        rule = RULES.get(node.op)
+        if blame is None and rule is not None:
+            try:
+                result = rule(node, lambda value: shadows[value.id])
+            except NoRule:
+                blame = node.index
+            else:
+                several = result if isinstance(result, list) else [result] * len(node.outputs)
+                for value, shadow in zip(node.outputs, several, strict=True):
+                    shadows[value.id] = shadow
+                continue
+        for value in node.outputs:
+            fields.unknown[value.id] = node.index if blame is None else blame
+    return fields
+
+
+def moves(shadows: Shadows) -> bool:
+    """Return whether a tensor still has units that see different parts of the image."""
+    return any(s.dim is not None or not s.plain for s in shadows)
+
+
+def describe(
+    value: Value, fields: Fields, layer_name: Callable[[int], str], op_name: Callable[[int], str]
+) -> ReceptiveField:
+    """Return a value's receptive field in words that leave the analyzer.
+
+    Args:
+        value: any value of the trace.
+        fields: of that trace.
+        layer_name: names the layer of a node, for a global field's cause.
+        op_name: names a node's operator, for an unknown field's cause.
+    """
+    if value.id in fields.unknown:
+        return ReceptiveField(kind="unknown", cause=op_name(fields.unknown[value.id]))
+    shadows = fields.shadows.get(value.id)
+    if shadows is None:
+        return ReceptiveField(kind="unknown", cause="it doesn't depend on the network's input")
+    parts = [_axis(shadow, value.shape, size) for shadow, size in zip(shadows, fields.image, strict=True)]
+    cause = next((s.cause for s in shadows if s.cause is not None), None)
+    return ReceptiveField(
+        kind="local" if cause is None else "global",
+        size=tuple([part.size for part in parts]),
+        stride=tuple([part.stride for part in parts]),
+        start=tuple([part.start for part in parts]),
+        uniform=all([part.uniform for part in parts]),
+        visible=tuple([part.visible for part in parts]),
+        cause=None if cause is None else layer_name(cause),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    size: int
+    stride: float
+    start: float
+    uniform: bool
+    visible: int
+
+
+def _axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
+    lo, hi = shadow.lo, shadow.hi
+    if isinstance(lo, int) and isinstance(hi, int):
+        if lo > hi:
+            return _Axis(0, 0, 0, True, 0)
+        middle = 0 if shadow.dim is None else (shape[shadow.dim] // 2) * shadow.advance
+        seen = min(hi + middle, image - 1) - max(lo + middle, 0) + 1
+        return _Axis(hi - lo + 1, shadow.advance, (lo + hi) / 2, True, max(seen, 0))
+    if shadow.dim is not None:
+        return _periodic_axis(shadow, shape, image)
+    return _irregular_axis(shadow, shape, image)
+
+
+def _periodic_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
+    """Describe the largest field over one period around the middle, and over channels."""
+    dim = shadow.dim
+    assert dim is not None
+    rank = len(shape)
+    lo, hi = np.broadcast_arrays(full(shadow.lo, rank), full(shadow.hi, rank))
+    sizes = np.maximum(hi - lo + 1, 0)
+    at = np.unravel_index(int(sizes.argmax()), sizes.shape)
+    period_index = int(at[dim])
+    unit = (shape[dim] // 2) // shadow.period * shadow.advance
+    low, high = int(lo[at]), int(hi[at])
+    first = tuple(0 if d == dim else int(i) for d, i in enumerate(at))
+    start = (int(lo[first]) + int(hi[first])) / 2
+    if lo[first] > hi[first]:
+        start = (low + high) / 2 - period_index * shadow.advance / shadow.period
+    stride = shadow.advance / shadow.period
+    seen = min(high + unit, image - 1) - max(low + unit, 0) + 1
+    filled = sizes[sizes > 0]
+    uniform = bool(filled.size == sizes.size and (filled == filled.flat[0]).all())
+    return _Axis(int(sizes.max()), _whole(stride), start, uniform, max(seen, 0))
+
+
+def _irregular_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
+    """Describe the unit in the middle of every dimension but the channels, whose largest counts."""
+    lo, hi = (np.array(b) for b in np.broadcast_arrays(*expand(shadow, shape)))
+    everything = np.maximum(hi - lo + 1, 0)
+    stride = float(shadow.advance)
+    for dim in range(lo.ndim):
+        size = lo.shape[dim]
+        if size == 1 or (dim == 1 and lo.ndim >= 4):
+            continue
+        middle = size // 2
+        if middle + 1 < size:
+            step = np.take(lo, middle + 1, axis=dim) - np.take(lo, middle, axis=dim)
+            step = step[np.abs(step) < FAR // 2]
+            stride = float(np.abs(step).max()) if step.size else stride
+        lo, hi = np.take(lo, [middle], axis=dim), np.take(hi, [middle], axis=dim)
+    sizes = np.maximum(hi - lo + 1, 0)
+    at = np.unravel_index(int(sizes.argmax()), sizes.shape)
+    low, high = int(lo[at]), int(hi[at])
+    all_lo, all_hi = expand(shadow, shape)
+    valid = all_lo <= all_hi
+    start = 0.0
+    if valid.any():
+        first = int(np.argmax(valid))
+        wide_lo, wide_hi = np.broadcast_arrays(all_lo, all_hi)
+        start = (int(wide_lo.flat[first]) + int(wide_hi.flat[first])) / 2
+    seen = min(high, image - 1) - max(low, 0) + 1
+    uniform = bool((everything == everything.flat[0]).all())
+    return _Axis(int(sizes.max()), _whole(stride), start, uniform, max(seen, 0))
+
+
+def _whole(number: float) -> float:
+    return int(number) if number == int(number) else number

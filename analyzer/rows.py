@@ -1,0 +1,216 @@
+"""Turn a trace into rows, one per module call and per function outside of leaf modules.
+
+Rows stand in order of completion, children before their parents, as torchsummary prints them. A row
+holds what the layer does itself, so that rows add up to the network's totals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from cifar_report.analyzer.analysis import Layer, ReceptiveField
+from cifar_report.analyzer.backward_field import Box
+from cifar_report.analyzer.costs import FREE, Cost
+from cifar_report.analyzer.graph import ModuleCall, Node, Trace, Value
+from cifar_report.analyzer.receptive_field import Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Where every node's costs go."""
+
+    subjects: tuple[ModuleCall | Node, ...]
+    """What each row is about, in order."""
+    names: tuple[str, ...]
+    row_of_node: tuple[int, ...]
+    """By node index."""
+    own_parameters: dict[int, list[nn.Parameter]]
+    """By row: parameters that count here, and nowhere before."""
+    own_buffers: dict[int, int]
+    """By row: elements of buffers."""
+    uncalled: tuple[str, ...]
+
+
+def total(figures: Iterable[int | None]) -> int | None:
+    """Return a sum, None when any summand is unknown."""
+    result = 0
+    for figure in figures:
+        if figure is None:
+            return None
+        result += figure
+    return result
+
+
+def lay_out(trace: Trace) -> Rows:
+    """Decide on the rows, their order and their names."""
+    composite = {call.index for call in trace.calls if any(True for _ in call.module.children())}
+    functions = [node for node in trace.nodes if node.call in composite and node.op not in FREE]
+    keyed: list[tuple[tuple[int, int, int], ModuleCall | Node]] = [
+        ((call.last_node, 1, call.completed), call) for call in trace.calls
+    ]
+    keyed += [((node.index + 1, 0, 0), node) for node in functions]
+    keyed.sort(key=lambda pair: pair[0])
+    subjects = tuple([subject for _, subject in keyed])
+    row_of_call = {
+        subject.index: row for row, subject in enumerate(subjects) if isinstance(subject, ModuleCall)
+    }
+    row_of_node = [row_of_call[node.call] for node in trace.nodes]
+    for row, subject in enumerate(subjects):
+        if isinstance(subject, Node):
+            row_of_node[subject.index] = row
+    own_parameters, own_buffers, uncalled = _own(trace, row_of_call)
+    return Rows(
+        subjects=subjects,
+        names=tuple(_names(trace, subjects)),
+        row_of_node=tuple(row_of_node),
+        own_parameters=own_parameters,
+        own_buffers=own_buffers,
+        uncalled=uncalled,
+    )
+
+
+def _names(trace: Trace, subjects: Sequence[ModuleCall | Node]) -> list[str]:
+    """Name modules by their path, functions after the module that called them, numbered from the second."""
+    seen: dict[str, int] = {}
+    names = []
+    for subject in subjects:
+        if isinstance(subject, ModuleCall):
+            names.append(subject.path)
+            continue
+        path = trace.calls[subject.call].path
+        name = f"{path}.{subject.op}" if path else subject.op
+        seen[name] = seen.get(name, 0) + 1
+        names.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return names
+
+
+def _own(
+    trace: Trace, row_of_call: dict[int, int]
+) -> tuple[dict[int, list[nn.Parameter]], dict[int, int], tuple[str, ...]]:
+    """Give every parameter and buffer to one row.
+
+    Those of a module that was never called (attention reads its output projection's weights, say) go
+    to the module that holds it.
+    """
+    first_call: dict[int, int] = {}
+    for call in sorted(trace.calls, key=lambda call: row_of_call[call.index]):
+        first_call.setdefault(id(call.module), row_of_call[call.index])
+    parameters: dict[int, list[nn.Parameter]] = {}
+    buffers: dict[int, int] = {}
+    claims: list[tuple[int, nn.Module]] = []
+    uncalled = []
+    root = trace.calls[0].module
+    stack: list[tuple[str, nn.Module, int]] = [("", root, row_of_call[0])]
+    visited: set[int] = set()
+    while stack:
+        path, module, holder = stack.pop()
+        if id(module) in visited:
+            continue
+        visited.add(id(module))
+        row = first_call.get(id(module), holder)
+        claims.append((row, module))
+        if id(module) not in first_call and any(p is not None for p in module._parameters.values()):
+            uncalled.append(path)
+        children = [(f"{path}.{name}".lstrip("."), child, row) for name, child in module.named_children()]
+        stack.extend(reversed(children))
+    taken: set[int] = set()
+    for row, module in sorted(claims, key=lambda claim: claim[0]):
+        for parameter in module._parameters.values():
+            if parameter is not None and id(parameter) not in taken:
+                taken.add(id(parameter))
+                parameters.setdefault(row, []).append(parameter)
+        for buffer in module._buffers.values():
+            if buffer is not None and id(buffer) not in taken:
+                taken.add(id(buffer))
+                buffers[row] = buffers.get(row, 0) + buffer.numel()
+    return parameters, buffers, tuple(uncalled)
+
+
+def make_layers(
+    trace: Trace,
+    rows: Rows,
+    costs: Sequence[Cost],
+    fields: Fields,
+    boxes: dict[int, Box],
+    field_of: Callable[[Value], ReceptiveField],
+) -> tuple[Layer, ...]:
+    """Return the rows with all their figures."""
+    nodes_of_row: dict[int, list[Node]] = {}
+    for node, row in zip(trace.nodes, rows.row_of_node, strict=True):
+        nodes_of_row.setdefault(row, []).append(node)
+    layers = []
+    for row, subject in enumerate(rows.subjects):
+        nodes = nodes_of_row.get(row, [])
+        own = [costs[node.index] for node in nodes]
+        macs = total([cost.macs for cost in own])
+        parameters = rows.own_parameters.get(row, [])
+        if isinstance(subject, ModuleCall):
+            inputs, outputs = subject.inputs, subject.outputs
+            first, last = subject.first_node, subject.last_node
+        else:
+            inputs, outputs = tuple(subject.live_inputs()), subject.outputs
+            first, last = subject.index, subject.index + 1
+        source = next((value for value in inputs if value.live), None)
+        layers.append(
+            Layer(
+                index=row,
+                name=rows.names[row],
+                receptive_field=field_of(outputs[0]) if outputs else _NO_TENSOR,
+                backward_field=_backward(source, fields, boxes),
+                input_shape=inputs[0].shape if inputs else None,
+                output_shape=outputs[0].shape if outputs else None,
+                params=sum([p.numel() for p in parameters]),
+                trainable_params=sum([p.numel() for p in parameters if p.requires_grad]),
+                buffers=rows.own_buffers.get(row, 0),
+                macs=macs,
+                flops=None if macs is None else 2 * macs,
+                elementwise=total([cost.elementwise for cost in own]),
+                dmas=total([cost.dmas for cost in own]),
+                activation_bytes=sum([
+                    v.numel * v.dtype.itemsize for node in nodes for v in node.outputs if v.root == v.id
+                ]),
+                first_operator=first,
+                last_operator=last,
+                **_identity(trace, subject),
+            )
+        )  # fmt: skip
+    return tuple(layers)
+
+
+_NO_TENSOR = ReceptiveField(kind="unknown", cause="it returned no tensor")
+
+
+def _identity(trace: Trace, subject: ModuleCall | Node) -> dict[str, object]:
+    """Return what a row is: type, kind, place in the module tree."""
+    if isinstance(subject, Node):
+        depth = trace.calls[subject.call].depth + 1
+        return {"type": subject.op, "kind": "function", "leaf": True, "container": False, "depth": depth,
+                "reused": False}  # fmt: skip
+    module = subject.module
+    return {
+        "type": type(module).__name__,
+        "kind": "module",
+        "leaf": next(module.children(), None) is None,
+        "container": subject.depth == 0 or isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict),
+        "depth": subject.depth,
+        "reused": subject.reused,
+    }
+
+
+def _backward(source: Value | None, fields: Fields, boxes: dict[int, Box]) -> ReceptiveField:
+    """Return the box of a layer's input that one unit of the output depends on, as a field."""
+    if source is None:
+        return ReceptiveField(kind="unknown", cause="no tensor that depends on the image comes in")
+    box = boxes.get(source.id)
+    if box is None:
+        return ReceptiveField(kind="unknown", cause="the network's output doesn't depend on it")
+    sizes = [high - low + 1 for low, high in box]
+    shadows = fields.of(source) or ()
+    dims = [shadow.dim for shadow in shadows]
+    if not dims or None in dims:
+        dims = list(range(2, 2 + fields.axes)) if len(sizes) == 2 + fields.axes else []
+    size = tuple([sizes[dim] for dim in dims if dim is not None]) or (1,) * fields.axes
+    return ReceptiveField(kind="local", size=size)

@@ -1,0 +1,252 @@
+"""Output shapes of the commonest operators, computed without calling a kernel.
+
+The kernels of the meta device take up to half a millisecond each (batch norm, layer norm); these
+rules take microseconds. Views have none: their kernels are as fast, and know about strides. A rule gets an operator's arguments with `Value`s in place of tensors and
+returns the output's shape, a list of shapes for operators that return several tensors, or None for a
+case it doesn't cover. It never guesses: on None the kernel runs, and raises torch's own error for
+shapes that don't fit. The output's dtype is that of the first input that depends on the network's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from cifar_report.analyzer.graph import Value
+
+Shape = tuple[int, ...]
+Arguments = tuple[Any, ...]
+Keywords = dict[str, Any]
+Rule = Callable[[Arguments, Keywords], Shape | list[Shape] | None]
+
+RULES: dict[str, Rule] = {}
+
+
+def shape_of(tensor: Tensor) -> Shape:
+    """Return a tensor's shape as plain integers."""
+    return tuple(tensor.shape)
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Register a shape rule under ATen names; a name can have one rule only."""
+
+    def register(function: Rule) -> Rule:
+        for name in names:
+            if name in RULES:
+                raise ValueError(f"operator {name} has a shape rule already")
+            RULES[name] = function
+        return function
+
+    return register
+
+
+def argument(args: Arguments, kwargs: Keywords, position: int, name: str, default: Any = None) -> Any:
+    """Return an argument that ATen allows by position or by name."""
+    return args[position] if position < len(args) else kwargs.get(name, default)
+
+
+def spread(value: Any, axes: int) -> tuple[int, ...]:
+    """Return a setting per axis: ATen allows one number, or a list of one, for all axes."""
+    if isinstance(value, int):
+        return (value,) * axes
+    return tuple(value) * axes if len(value) == 1 else tuple(value)
+
+
+def broadcast(left: Shape, right: Shape) -> Shape | None:
+    """Return the shape that two shapes broadcast to; None where they don't."""
+    if left == right:
+        return left
+    if len(left) < len(right):
+        left, right = right, left
+    result = list(left)
+    offset = len(left) - len(right)
+    for axis, size in enumerate(right):
+        own = left[offset + axis]
+        if own == size or size == 1:
+            continue
+        if own != 1:
+            return None
+        result[offset + axis] = size
+    return tuple(result)
+
+
+@rule(
+    "relu", "relu6", "hardswish", "hardsigmoid", "hardtanh", "silu", "gelu", "sigmoid", "tanh", "elu",
+    "leaky_relu", "mish", "softplus", "log_softmax", "softmax", "clone", "contiguous", "detach", "alias",
+    "exp", "neg", "sqrt", "rsqrt", "abs", "feature_dropout",
+)  # fmt: skip
+def same(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover unary operators: the shape stays."""
+    if kwargs.get("dtype") is not None or not args[0].dtype.is_floating_point:
+        return None
+    return args[0].shape  # type: ignore[no-any-return]
+
+
+@rule("dropout")
+def dropout(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover dropout, which does nothing in eval mode."""
+    return args[0].shape  # type: ignore[no-any-return]
+
+
+@rule("add", "sub", "mul", "div")
+def arithmetic(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover the four operations between floats of one dtype, or of a float and a number."""
+    left, right = args[0], args[1]
+    if kwargs.get("rounding_mode") or not isinstance(left, Value) or not left.dtype.is_floating_point:
+        return None
+    if not isinstance(right, Value):
+        return left.shape if isinstance(right, int | float) else None
+    if left.dtype != right.dtype:
+        return None
+    return broadcast(left.shape, right.shape)
+
+
+@rule("batch_norm")
+def batch_norm(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover batch normalisation in eval mode with statistics."""
+    value, training = args[0], args[5]
+    channels = value.shape[1] if len(value.shape) > 1 else -1
+    parameters = [p for p in args[1:5] if p is not None]
+    if training or any(p.shape != (channels,) for p in parameters):
+        return None
+    return value.shape  # type: ignore[no-any-return]
+
+
+@rule("layer_norm")
+def layer_norm(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover layer normalisation over the last dimensions."""
+    value, shape = args[0], tuple(args[1])
+    return value.shape if value.shape[len(value.shape) - len(shape) :] == shape else None
+
+
+@rule("group_norm")
+def group_norm(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover group normalisation."""
+    value, groups = args[0], args[1]
+    return value.shape if len(value.shape) > 1 and value.shape[1] % groups == 0 else None
+
+
+def window(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil: bool = False) -> int:
+    """Return how many positions a window has along one axis, as convolutions and pools count them."""
+    covered = size + 2 * padding - dilation * (kernel - 1) - 1
+    if not ceil:
+        return covered // stride + 1
+    count = -(-covered // stride) + 1
+    # A window may not start in the padding behind the map.
+    return count - 1 if (count - 1) * stride >= size + padding else count
+
+
+@rule("conv1d", "conv2d", "conv3d")
+def convolution(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover convolutions of 1, 2 and 3 dimensions, with named paddings."""
+    value, weight = args[0], args[1]
+    axes = len(weight.shape) - 2
+    groups = argument(args, kwargs, 6, "groups", 1)
+    if len(value.shape) != axes + 2 or value.shape[1] != weight.shape[1] * groups:
+        return None
+    if weight.dtype != value.dtype:
+        return None
+    stride = spread(argument(args, kwargs, 3, "stride", 1), axes)
+    dilation = spread(argument(args, kwargs, 5, "dilation", 1), axes)
+    padding = argument(args, kwargs, 4, "padding", 0)
+    if isinstance(padding, str):
+        if padding == "same":
+            return (value.shape[0], weight.shape[0], *value.shape[2:])
+        padding = 0
+    padding = spread(padding, axes)
+    sizes = [
+        window(value.shape[2 + a], weight.shape[2 + a], stride[a], padding[a], dilation[a])
+        for a in range(axes)
+    ]
+    if min(sizes) < 1:
+        return None
+    return (value.shape[0], weight.shape[0], *sizes)
+
+
+@rule("max_pool2d", "avg_pool2d")
+def pool(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover plain 2d pools without dilation."""
+    value = args[0]
+    if len(value.shape) != 4:
+        return None
+    kernel = spread(args[1], 2)
+    stride = spread(argument(args, kwargs, 2, "stride") or kernel, 2)
+    padding = spread(argument(args, kwargs, 3, "padding", 0), 2)
+    if len(args) > 4 or kwargs or any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
+        return None  # dilation, ceil mode: the kernel's own arithmetic
+    sizes = [window(value.shape[2 + a], kernel[a], stride[a], padding[a], 1) for a in range(2)]
+    if min(sizes) < 1:
+        return None
+    return (*value.shape[:2], *sizes)
+
+
+@rule("adaptive_avg_pool2d")
+def adaptive_pool(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover adaptive pools to a given size."""
+    value = args[0]
+    if len(value.shape) != 4:
+        return None
+    return (*value.shape[:2], *spread(args[1], 2))
+
+
+@rule("linear")
+def linear(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover y = x W^T + b over the last dimension."""
+    value, weight = args[0], args[1]
+    if len(weight.shape) != 2 or not value.shape or value.shape[-1] != weight.shape[1]:
+        return None
+    return (*value.shape[:-1], weight.shape[0]) if value.dtype == weight.dtype else None
+
+
+@rule("matmul", "bmm")
+def matmul(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover products of two tensors with at least two dimensions each."""
+    left, right = args[0], args[1]
+    if not isinstance(left, Value) or not isinstance(right, Value) or left.dtype != right.dtype:
+        return None
+    if min(len(left.shape), len(right.shape)) < 2 or left.shape[-1] != right.shape[-2]:
+        return None
+    batch = broadcast(left.shape[:-2], right.shape[:-2])
+    return None if batch is None else (*batch, left.shape[-2], right.shape[-1])
+
+
+@rule("scaled_dot_product_attention")
+def attention(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover attention without shared heads: (.., L, E), (.., S, E), (.., S, Ev) to (.., L, Ev)."""
+    query, key, value = args[:3]
+    if query.shape[:-2] != key.shape[:-2] or key.shape[:-1] != value.shape[:-1]:
+        return None
+    return (*query.shape[:-1], value.shape[-1]) if query.shape[-1] == key.shape[-1] else None
+
+
+@rule("cat")
+def cat(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover concatenation of tensors of one dtype and rank."""
+    values, dim = args[0], argument(args, kwargs, 1, "dim", 0)
+    first = values[0]
+    if dim < 0:
+        dim += len(first.shape)
+    total = 0
+    for value in values:
+        shape = value.shape
+        if len(shape) != len(first.shape) or value.dtype != first.dtype:
+            return None
+        if shape[:dim] != first.shape[:dim] or shape[dim + 1 :] != first.shape[dim + 1 :]:
+            return None
+        total += shape[dim]
+    return (*first.shape[:dim], total, *first.shape[dim + 1 :])  # type: ignore[no-any-return]
+
+
+@rule("mean")
+def mean(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover means over named dimensions."""
+    dims = argument(args, kwargs, 1, "dim")
+    if not isinstance(dims, list | tuple) or not dims or kwargs.get("dtype") is not None:
+        return None
+    shape = args[0].shape
+    reduced = {dim % len(shape) for dim in dims}
+    if argument(args, kwargs, 2, "keepdim", False):
+        return tuple([1 if dim in reduced else size for dim, size in enumerate(shape)])
+    return tuple([size for dim, size in enumerate(shape) if dim not in reduced])

@@ -1,0 +1,321 @@
+"""Watch one forward pass, operator by operator.
+
+A `TorchDispatchMode` under inference mode sees each operator as the network called it (`conv2d`,
+`batch_norm`, `scaled_dot_product_attention`) instead of its pieces, and decides:
+
+* nothing in it depends on the network's input: it runs for real (index tables, weight norms);
+* `shapes.RULES` knows it: no kernel is called at all;
+* it is a view: its kernel runs, at no cost, on whatever the tensor is;
+* the passes know it, or nothing smaller exists: the kernel runs, on meta tensors;
+* otherwise it is taken apart, and its pieces come by here in turn.
+
+The caller's parameters are only looked at, never swapped or moved: a kernel that wants them on the
+device of the trace gets a twin, and a network that writes to one of its buffers writes to a copy.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Container, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map_only
+
+from cifar_report.analyzer.graph import ModuleCall, Node, Trace, Value
+from cifar_report.analyzer.shapes import RULES as SHAPE_RULES
+from cifar_report.analyzer.shapes import shape_of
+
+META = torch.device("meta")
+
+
+class Tracer(TorchDispatchMode):
+    """Records nodes and module calls while it is entered.
+
+    Args:
+        module: the network, for the paths of its submodules.
+        known: names of operators that the passes have rules for; others are taken apart.
+        kernels: run every operator's kernel, even where a shape rule would do. On real tensors.
+    """
+
+    def __init__(self, module: nn.Module, known: Container[str], *, kernels: bool = False) -> None:
+        super().__init__()
+        self.known = known
+        self.kernels = kernels
+        self.trace = Trace(rung="real" if kernels else "meta", inputs=())
+        self.paths = {id(child): path for path, child in module.named_modules()}
+        self.stack: list[ModuleCall] = []
+        self.called: set[int] = set()
+        self.completed = 0
+        self.constants: dict[int, tuple[Tensor, Value]] = {}
+        """Tensors that aren't ours to mark, by id, and kept alive so that no id comes up twice."""
+        self.made: set[int] = set()
+        """Storages of constants that the network made during the trace, which it may write to."""
+        self.twins: dict[int, Tensor] = {}
+        self.copies: dict[int, Tensor] = {}
+        """Copies of the caller's tensors that the network wrote to."""
+        self.viewed: set[int] = set()
+        """Roots that have views."""
+        self.writes: dict[int, Value] = {}
+        """The last value written in place to a root that has views."""
+        self.thread = threading.get_ident()
+
+    # Values
+
+    def new_value(self, tensor: Tensor, producer: int, root: int | None = None) -> Value:
+        """Give a tensor that depends on the input its value."""
+        self.trace.value_count = number = self.trace.value_count + 1
+        value = Value(number, shape_of(tensor), tensor.dtype, producer, number if root is None else root)
+        if id(tensor) in self.constants:
+            self.constants[id(tensor)] = (tensor, value)
+        else:
+            tensor._traced = value  # type: ignore[attr-defined]  # our mark, on a tensor of ours
+        return value
+
+    def new_constant(self, tensor: Tensor, root: int | None = None) -> Value:
+        """Give a tensor that doesn't depend on the input its value."""
+        self.trace.value_count = number = self.trace.value_count + 1
+        number_of_root = number if root is None else root
+        value = Value(number, shape_of(tensor), tensor.dtype, -1, number_of_root, constant=tensor)
+        self.constants[id(tensor)] = (tensor, value)
+        return value
+
+    def value_of(self, tensor: Tensor) -> Value:
+        """Return a tensor's present value; a tensor never seen before is a constant."""
+        value: Value | None = getattr(tensor, "_traced", None)
+        if value is None:
+            known = self.constants.get(id(tensor))
+            value = known[1] if known else self.new_constant(tensor)
+        if self.writes:
+            write = self.writes.get(value.root)
+            if write is not None and write.id > value.id:
+                return self.written_through(tensor, value, write)
+        return value
+
+    def written_through(self, tensor: Tensor, value: Value, write: Value) -> Value:
+        """Give a tensor a new value, because another view of its memory was written to."""
+        node = Node(len(self.trace.nodes), "alias_write", (value, write), {}, (), self.stack[-1].index)
+        node.outputs = (self.new_value(tensor, node.index, value.root),)
+        self.trace.nodes.append(node)
+        return node.outputs[0]
+
+    def symbol(self, argument: Any) -> Any:
+        """Return an operator's argument with values in place of tensors."""
+        if isinstance(argument, Tensor):
+            return self.value_of(argument)
+        if isinstance(argument, list | tuple) and any([isinstance(item, Tensor) for item in argument]):
+            return [self.symbol(item) for item in argument]
+        return argument
+
+    # Operators
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Record one operator and return tensors for its outputs."""
+        kwargs = kwargs or {}
+        if not self.stack or threading.get_ident() != self.thread:
+            return func(*args, **kwargs)
+        symbols = tuple([self.symbol(argument) for argument in args])
+        named = {name: self.symbol(argument) for name, argument in kwargs.items()}
+        if not _any_live(symbols) and not (named and _any_live(named.values())):
+            return self.run_constant(func, symbols, args, kwargs)
+        op, inplace = operator_name(func)
+        if not self.kernels:
+            rule = SHAPE_RULES.get(op)
+            shapes = rule(symbols, named) if rule else None
+            if shapes is not None:
+                return self.record_shapes(func, op, symbols, named, shapes, args[0] if inplace else None)
+        if func.is_view and op in self.known and isinstance(args[0], Tensor):
+            result = func(*args, **kwargs)
+            tensors = [result] if isinstance(result, Tensor) else list(result)
+            self.record(func, op, symbols, named, tensors, False)
+            return result
+        if op not in self.known and func._can_decompose():
+            with self:
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        return self.record_kernel(func, op, symbols, named, args, kwargs)
+
+    def run_constant(
+        self, func: Any, symbols: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Run an operator that doesn't depend on the input; the caller's tensors are only read."""
+        args, kwargs = self.with_copies(func, args, kwargs)
+        if not self.kernels and kwargs.get("device") == META:
+            # Asked for beside the network's input; made for real, an index table keeps its values.
+            kwargs = {**kwargs, "device": torch.device("cpu")}
+        result = func(*args, **kwargs)
+        root = symbols[0].root if func.is_view and isinstance(symbols[0], Value) else None
+        for tensor in tree_flatten(result)[0]:
+            if isinstance(tensor, Tensor) and id(tensor) not in self.constants:
+                if root is None:
+                    self.made.add(tensor.untyped_storage()._cdata)
+                else:
+                    self.viewed.add(root)
+                self.new_constant(tensor, root)
+        return result
+
+    def with_copies(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return arguments in which what the network writes to is a copy of the caller's tensor."""
+        if func._schema.is_mutable:
+            target = args[0] if args else None
+            if isinstance(target, Tensor) and id(target) in self.constants and id(target) not in self.copies:
+                if target.untyped_storage()._cdata not in self.made:
+                    self.copies[id(target)] = target.clone()
+        if self.copies:
+            args, kwargs = tree_map_only(Tensor, lambda t: self.copies.get(id(t), t), (args, kwargs))
+        return args, kwargs
+
+    def record_shapes(
+        self,
+        func: Any,
+        op: str,
+        symbols: tuple[Any, ...],
+        named: dict[str, Any],
+        shapes: tuple[int, ...] | list[tuple[int, ...]],
+        target: Tensor | None,
+    ) -> Any:
+        """Record an operator whose output shapes are known without running it."""
+        dtype = next(_live(symbols)).dtype
+        several = isinstance(shapes, list)
+        if target is not None:
+            tensors = [target]
+        elif several:
+            tensors = [torch.empty(shape, dtype=dtype, device=META) for shape in shapes]
+        else:
+            tensors = [torch.empty(shapes, dtype=dtype, device=META)]
+        self.record(func, op, symbols, named, tensors, target is not None)
+        return tensors if several else tensors[0]
+
+    def record_kernel(
+        self,
+        func: Any,
+        op: str,
+        symbols: tuple[Any, ...],
+        named: dict[str, Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Run an operator's kernel and record what came out."""
+        target = args[0] if func._schema.is_mutable and args and isinstance(args[0], Tensor) else None
+        if self.kernels:
+            args, kwargs = self.with_copies(func, args, kwargs)
+        else:
+            args, kwargs = tree_map_only(Tensor, self.twin, (args, kwargs))
+            if isinstance(kwargs.get("device"), torch.device):
+                kwargs = {**kwargs, "device": META}
+        result = func(*args, **kwargs)
+        if target is not None and isinstance(result, Tensor):
+            result = target
+        tensors = [tensor for tensor in tree_flatten(result)[0] if isinstance(tensor, Tensor)]
+        self.record(func, op, symbols, named, tensors, target is not None)
+        return result
+
+    def record(
+        self,
+        func: Any,
+        op: str,
+        symbols: tuple[Any, ...],
+        named: dict[str, Any],
+        tensors: list[Tensor],
+        inplace: bool,
+    ) -> None:
+        """Add a node, and give its output tensors their values."""
+        nodes = self.trace.nodes
+        index = len(nodes)
+        root = None
+        if (inplace or func.is_view) and isinstance(symbols[0], Value):
+            root = symbols[0].root
+            if not inplace:
+                self.viewed.add(root)
+        outputs = tuple([self.new_value(tensor, index, root) for tensor in tensors])
+        nodes.append(Node(index, op, symbols, named, outputs, self.stack[-1].index))
+        if inplace and root in self.viewed and outputs:
+            self.writes[root] = outputs[0]
+
+    def twin(self, tensor: Tensor) -> Tensor:
+        """Return a tensor on the meta device in place of a real one."""
+        if tensor.is_meta:
+            return tensor
+        if id(tensor) not in self.constants:
+            self.new_constant(tensor)
+        twin = self.twins.get(id(tensor))
+        if twin is None:
+            twin = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META)
+            self.twins[id(tensor)] = twin
+        return twin
+
+    # Modules
+
+    def enter_module(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        """Forward pre-hook: a module call begins."""
+        if threading.get_ident() != self.thread:
+            return
+        parent = self.stack[-1] if self.stack else None
+        path = self.paths.get(id(module))
+        if path is None:
+            path = f"{parent.path}.{type(module).__name__}".lstrip(".") if parent else ""
+        call = ModuleCall(
+            index=len(self.trace.calls),
+            path=path,
+            module=module,
+            parent=parent.index if parent else -1,
+            depth=parent.depth + 1 if parent else 0,
+            first_node=len(self.trace.nodes),
+            reused=id(module) in self.called,
+        )
+        self.called.add(id(module))
+        self.trace.calls.append(call)
+        self.stack.append(call)
+        call.inputs = self.values_in(args)
+
+    def leave_module(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        """Forward hook: a module call ends."""
+        if threading.get_ident() != self.thread:
+            return
+        call = self.stack[-1]
+        call.outputs = self.values_in(output)
+        call.last_node = len(self.trace.nodes)
+        call.completed = self.completed
+        self.completed += 1
+        self.stack.pop()
+
+    def values_in(self, data: Any) -> tuple[Value, ...]:
+        """Return the values of the tensors in nested arguments or outputs."""
+        if isinstance(data, Tensor):
+            return (self.value_of(data),)
+        if isinstance(data, tuple) and len(data) == 1 and isinstance(data[0], Tensor):
+            return (self.value_of(data[0]),)
+        return tuple([self.value_of(item) for item in tree_flatten(data)[0] if isinstance(item, Tensor)])
+
+
+_NAMES: dict[Any, tuple[str, bool]] = {}
+
+
+def operator_name(func: Any) -> tuple[str, bool]:
+    """Return an operator's name, such as `relu` for `aten::relu_`, and whether it writes in place."""
+    known = _NAMES.get(func)
+    if known is None:
+        name = str(func._schema.name).removeprefix("aten::")
+        inplace = bool(func._schema.is_mutable) and name.endswith("_")
+        known = _NAMES[func] = (name[:-1] if inplace else name, inplace)
+    return known
+
+
+def _any_live(symbols: Iterable[Any]) -> bool:
+    return next(_live(symbols), None) is not None
+
+
+def _live(symbols: Iterable[Any]) -> Iterator[Value]:
+    for symbol in symbols:
+        if isinstance(symbol, Value):
+            if symbol.constant is None:
+                yield symbol
+        elif isinstance(symbol, list):
+            yield from _live([item for item in symbol if isinstance(item, Value)])
