@@ -157,7 +157,9 @@ def _several(found: Sequence[Candidate], spec: Spec) -> ModelError:
     rows = [f"{c.name} (line {c.line}{_remark(c)})" for c in found]
     first = next((c for c in reversed(found) if c.user is None), found[-1])
     hint = f"name one: {example(f'{spec.target}:{first.name}', first.needs)}"
-    return ModelError(f"{spec.target} defines several networks", found=", ".join(rows), hint=hint)
+    return ModelError(
+        f"{spec.target} defines several networks", found=("\n" + " " * 12).join(rows), hint=hint
+    )
 
 
 def _remark(candidate: Candidate) -> str:

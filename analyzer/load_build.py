@@ -57,7 +57,7 @@ def _check_arguments(value: Any, call: Call, spelt: str) -> None:
 
 def example(spelt: str, needed: Sequence[str]) -> str:
     """Return how a call with its arguments is written, such as `model.py:Net(num_classes=10, width=...)`."""
-    values = {name: "10" if "class" in name else "3" if name.startswith("in") else "..." for name in needed}
+    values = {name: "10" if "class" in name else "3" if name.startswith("in_c") else "..." for name in needed}
     arguments = ", ".join(f"{name}={value}" for name, value in values.items())
     return f"{spelt}({arguments})" if arguments else spelt
 

@@ -66,8 +66,8 @@ def _line(error: BaseException, folder: Path) -> str:
 
 
 def _is_own(file: Path, folder: Path) -> bool:
-    """Tell a user's file from libraries, which may be installed below the user's folder."""
-    if not file.is_relative_to(folder):
+    """Tell a user's file from libraries and from us, who may all lie below the user's folder."""
+    if not file.is_relative_to(folder) or file.parent == Path(__file__).parent:
         return False
     return not {"site-packages", "dist-packages"} & set(file.relative_to(folder).parts)
 

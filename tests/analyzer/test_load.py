@@ -389,6 +389,14 @@ def test_arguments_that_are_missing_are_named_with_the_spelling(write: Write) ->
         assert "model.py:Net(num_classes=10, in_channels=3)" in message
 
 
+def test_a_library_that_refuses_is_not_blamed_on_our_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    message = refused("torch.nn:Conv2d(3, 10, 3, groups=4)")
+    assert message == (
+        "torch.nn:Conv2d could not be built: ValueError: in_channels must be divisible by groups"
+    )
+
+
 def test_an_argument_that_is_not_taken_is_named(write: Write) -> None:
     message = refused(write(NET) + ":Net(classes=3)")
     assert "unexpected keyword argument 'classes'" in message
