@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cifar_report.cli.console import result_console, write_file, write_result
+from cifar_report.cli.console import rendered, result_console, write_result
 
 if TYPE_CHECKING:
     from cifar_report.analyzer.analysis import Analysis
 
-_HEADER = ("Model", "Params", "MACs", "Field before GAP [px]", "Field at output [px]", "What it is")
+_HEADER = ("Model", "Params", "MACs", "Before GAP [px]", "At output [px]", "What it is")
 _FIGURES = slice(1, 5)
 """Columns of numbers, which stand right."""
 
@@ -37,8 +37,8 @@ _FIGURES = slice(1, 5)
 def models(style: str, output: Path | None) -> None:
     """List the built-in networks with parameters, MACs and receptive field for 3x32x32 images.
 
-    All figures are computed by the analyzer while you wait. The receptive field stands before global
-    average pooling (GAP) and at the output, because assignments differ in which one they mean.
+    All figures are computed while you wait. The receptive field stands before global average pooling
+    (GAP) and at the output, because assignments differ in which one they mean.
     """
     from cifar_report.analyzer.assemble import analyze
     from cifar_report.models.registry import build, describe
@@ -50,7 +50,7 @@ def models(style: str, output: Path | None) -> None:
     elif style == "markdown":
         write_result(_markdown(_rows(analyses, lines)), output)
     else:
-        _print_table(_rows(analyses, lines), output)
+        write_result(_table(_rows(analyses, lines)), output)
 
 
 def _rows(analyses: dict[str, Analysis], lines: dict[str, str]) -> list[tuple[str, ...]]:
@@ -86,19 +86,16 @@ def _markdown(rows: list[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (_HEADER, rule, *rows))
 
 
-def _print_table(rows: list[tuple[str, ...]], output: Path | None) -> None:
+def _table(rows: list[tuple[str, ...]]) -> str:
+    """Return the list as wide as the screen, or 120 characters where there is none."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
-    from cifar_report.cli.console import rendered
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column, title in enumerate(_HEADER):
         figures = column in range(len(_HEADER))[_FIGURES]
-        table.add_column(title, justify="right" if figures else "left", no_wrap=column == 0)
+        table.add_column(Text(title), justify="right" if figures else "left", no_wrap=column == 0)
     for row in rows:
-        table.add_row(*row)
-    if output is None:
-        result_console().print(table)
-    else:
-        write_file(rendered(table), output)
+        table.add_row(*map(Text, row))
+    return rendered(table, width=result_console().width)

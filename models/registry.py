@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 _LINES = {
-    "document_000": "three max pools, a depthwise layer without its pointwise one, a dilated kernel",
-    "document_001": "three max pools, ghost batch norm, 3x1 and 1x3 kernels, a dilated kernel",
-    "document_003": "two strided layers instead of max pools, two depthwise separable layers",
-    "document_004": "stride 1 throughout, two dilated kernels, global average pooling",
+    "document_000": "max pools, depthwise layer without pointwise",
+    "document_001": "max pools, ghost norms, 3x1 and 1x3 kernels",
+    "document_003": "strided layers, two depthwise separable ones",
+    "document_004": "stride 1 throughout, two dilated layers",
 }
 
 
