@@ -43,7 +43,8 @@ class ReceptiveField:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ReceptiveField:
         """Rebuild from `dataclasses.asdict`'s form, lists become tuples."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+        values: dict[str, Any] = {key: _tuples(value) for key, value in data.items()}
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)

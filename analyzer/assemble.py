@@ -93,7 +93,7 @@ def analyze(
                 for node, cost in zip(trace.nodes, costs, strict=True)
                 if node.outputs
             ]
-        ),  # fmt: skip
+        ),
         findings=findings,
         uncalled=rows.uncalled,
     )

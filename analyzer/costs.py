@@ -91,7 +91,7 @@ def convolution(node: Node) -> int:
     value, weight = node.args[:2]
     per_element = prod(weight.shape[1:])
     settings = windows.convolution(node)
-    return per_element * (value.numel if settings.transposed else node.outputs[0].numel)
+    return int(per_element) * int(value.numel if settings.transposed else node.outputs[0].numel)
 
 
 @_register(MACS, "linear")

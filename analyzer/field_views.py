@@ -36,8 +36,9 @@ def reshaped(shadow: Shadow, shape: Shape, new_shape: Shape) -> Shadow:
     """Return a shadow after the tensor's units were arranged anew in the same order."""
     if shadow.plain and shadow.dim is None:
         return shadow
-    moved = _same_dim(shadow.dim, shape, new_shape)
-    if moved is None:
+    dim = shadow.dim
+    moved = None if dim is None else _same_dim(dim, shape, new_shape)
+    if dim is None or moved is None:
         lo, hi = (_reshape(b, shape, new_shape) for b in expand(shadow, shape))
         return regular(lo, hi, shadow)
     if shadow.plain:
@@ -45,16 +46,14 @@ def reshaped(shadow: Shadow, shape: Shape, new_shape: Shape) -> Shadow:
     bounds: list[Bounds] = []
     for old in (shadow.lo, shadow.hi):
         if not isinstance(old, int):
-            own = old.shape[shadow.dim]
-            old = _reshape(old, _resized(shape, shadow.dim, own), _resized(new_shape, moved, own))
+            own = old.shape[dim]
+            old = _reshape(old, _resized(shape, dim, own), _resized(new_shape, moved, own))
         bounds.append(old)
     return replace(shadow, lo=bounds[0], hi=bounds[1], dim=moved)
 
 
-def _same_dim(dim: int | None, shape: Shape, new_shape: Shape) -> int | None:
+def _same_dim(dim: int, shape: Shape, new_shape: Shape) -> int | None:
     """Return where a dimension went, if it is neither merged nor split."""
-    if dim is None:
-        return None
     behind = prod(shape[dim + 1 :])
     for new_dim, size in enumerate(new_shape):
         if size == shape[dim] and prod(new_shape[new_dim + 1 :]) == behind:
@@ -141,13 +140,13 @@ def at_index(shadow: Shadow, shape: Shape, dim: int, index: int) -> Shadow:
 def joined(parts: Sequence[Shadow], shapes: Sequence[Shape], dim: int) -> Shadow:
     """Return the shadow of tensors that were concatenated along a dimension."""
     first = next((p for p in parts if not _sees_nothing(p)), EMPTY)
-    if first.plain and first.dim != dim and all([p.equals(first) for p in parts]):
+    if first.plain and first.dim != dim and all(p.equals(first) for p in parts):
         return first
     rank = len(shapes[0])
     cause = next((p.cause for p in parts if p.cause is not None), None)
     # A part that sees nothing fits any pattern.
     like = [replace(first, lo=p.lo, hi=p.hi) if _sees_nothing(p) else p for p in parts]
-    same = all([p.pattern == first.pattern for p in like])
+    same = all(p.pattern == first.pattern for p in like)
     keep = same and first.dim != dim
     bounds: list[Array] = []
     for side in (0, 1):

@@ -58,7 +58,7 @@ def random_state() -> Iterator[None]:
     numpy_random = sys.modules.get("numpy.random")
     torch_state, python_state = torch.get_rng_state(), random.getstate()
     numpy_state = numpy_random.get_state() if numpy_random else None
-    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]  # untyped in torch
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -29,10 +30,13 @@ class NoRule(Exception):
     """A rule met arguments that it doesn't cover; the field behind the operator is unknown."""
 
 
-def field_rule(*names: str) -> Callable[[FieldRule], FieldRule]:
+_Rule = TypeVar("_Rule", bound=FieldRule)
+
+
+def field_rule(*names: str) -> Callable[[_Rule], _Rule]:
     """Register a rule under operator names; a name can have one rule only."""
 
-    def register(function: FieldRule) -> FieldRule:
+    def register(function: _Rule) -> _Rule:
         for name in names:
             if name in RULES:
                 raise ValueError(f"operator {name} has a field rule already")
@@ -121,7 +125,7 @@ def describe(
         size=tuple([part.size for part in parts]),
         stride=tuple([part.stride for part in parts]),
         start=tuple([part.start for part in parts]),
-        uniform=all([part.uniform for part in parts]),
+        uniform=all(part.uniform for part in parts),
         visible=tuple([part.visible for part in parts]),
         cause=None if cause is None else layer_name(cause),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -183,7 +184,7 @@ def make_layers(
 _NO_TENSOR = ReceptiveField(kind="unknown", cause="it returned no tensor")
 
 
-def _identity(trace: Trace, subject: ModuleCall | Node) -> dict[str, object]:
+def _identity(trace: Trace, subject: ModuleCall | Node) -> dict[str, Any]:
     """Return what a row is: type, kind, place in the module tree."""
     if isinstance(subject, Node):
         depth = trace.calls[subject.call].depth + 1

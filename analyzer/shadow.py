@@ -178,9 +178,9 @@ def union(parts: Sequence[tuple[Shadow, Shape]], out_shape: Shape, node: int) ->
     rank = len(out_shape)
     aligned = [shift_rank(shadow, len(shape), rank) for shadow, shape in parts]
     first = aligned[0]
-    if all([shadow.equals(first) for shadow in aligned[1:]]):
+    if all(shadow.equals(first) for shadow in aligned[1:]):
         return first
-    if all([s.pattern == first.pattern for s in aligned]) and _comparable(aligned, parts, out_shape):
+    if all(s.pattern == first.pattern for s in aligned) and _comparable(aligned, parts, out_shape):
         cause = next((s.cause for s in aligned if s.cause is not None), None)
         lo, hi = first.lo, first.hi
         for shadow in aligned[1:]:
@@ -333,9 +333,12 @@ def _reduce(taken: Array, units: Array, dim: int, low: bool) -> Array:
     along = [1] * taken.ndim
     along[dim], along[dim + 1] = units.shape
     nothing = (units == NO_UNIT).reshape(along)
-    if low:
-        return np.where(nothing, FAR, taken).min(axis=dim + 1)
-    return np.where(nothing, -FAR, taken).max(axis=dim + 1)
+    hull: Array = (
+        np.where(nothing, FAR, taken).min(axis=dim + 1)
+        if low
+        else np.where(nothing, -FAR, taken).max(axis=dim + 1)
+    )
+    return hull
 
 
 def _gather(bounds: Array, units: Array, dim: int, low: bool, shadow: Shadow) -> Array:

@@ -1,10 +1,12 @@
 """Output shapes of the commonest operators, computed without calling a kernel.
 
 The kernels of the meta device take up to half a millisecond each (batch norm, layer norm); these
-rules take microseconds. Views have none: their kernels are as fast, and know about strides. A rule gets an operator's arguments with `Value`s in place of tensors and
-returns the output's shape, a list of shapes for operators that return several tensors, or None for a
-case it doesn't cover. It never guesses: on None the kernel runs, and raises torch's own error for
-shapes that don't fit. The output's dtype is that of the first input that depends on the network's.
+rules take microseconds. Views have none: their kernels are as fast, and know about strides.
+
+A rule gets an operator's arguments with `Value`s in place of tensors and returns the output's shape,
+or None for a case it doesn't cover. It never guesses: on None the kernel runs, and raises torch's own
+error for shapes that don't fit. The output's dtype is that of the first input that depends on the
+network's.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from cifar_report.analyzer.graph import Value
 Shape = tuple[int, ...]
 Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
-Rule = Callable[[Arguments, Keywords], Shape | list[Shape] | None]
+Rule = Callable[[Arguments, Keywords], Shape | None]
 
 RULES: dict[str, Rule] = {}
 
@@ -236,7 +238,7 @@ def cat(args: Arguments, kwargs: Keywords) -> Shape | None:
         if shape[:dim] != first.shape[:dim] or shape[dim + 1 :] != first.shape[dim + 1 :]:
             return None
         total += shape[dim]
-    return (*first.shape[:dim], total, *first.shape[dim + 1 :])  # type: ignore[no-any-return]
+    return (*first.shape[:dim], total, *first.shape[dim + 1 :])
 
 
 @rule("mean")

@@ -21,9 +21,7 @@ PASS_THROUGH = frozenset({
 })  # fmt: skip
 """What may stand between a depthwise layer and its pointwise one: normalisation, activation, dropout."""
 
-_TO_ONE = frozenset({"adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
-                     "adaptive_max_pool2d", "adaptive_max_pool3d", "_adaptive_avg_pool2d"})  # fmt: skip
-_PLAIN_CONVOLUTIONS = windows.CONVOLUTIONS
+_ADAPTIVE = frozenset(f"adaptive_{kind}_pool{axes}d" for kind in ("avg", "max") for axes in (1, 2, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,8 @@ class Graph:
 
     def reached_through(self, node: Node, passing: frozenset[str]) -> list[Node]:
         """Return the first nodes behind a node that aren't of the passing kinds."""
-        reached, front, seen = [], [node], {node.index}
+        reached: list[Node] = []
+        front, seen = [node], {node.index}
         while front:
             for child in self.after(front.pop()):
                 if child.index in seen:
@@ -172,10 +171,13 @@ def _of_pool(graph: Graph, node: Node) -> Iterator[Finding]:
         detail = f"{kernel} window, stride {'x'.join(map(str, settings.stride))}"
         yield Finding(kind, True, (name,), detail)
         left = node.outputs[0].shape[-len(settings.kernel) :]
-        if kind == "avg_pool" and not any(_merges_map(child) for child in graph.descendants(node)):
-            if not any(child.op in windows.CONVOLUTIONS for child in graph.descendants(node)):
-                size = "x".join(map(str, left))
-                yield Finding("gap", False, (name,), f"it leaves {size} of the map, not 1x1")
+        if kind == "avg_pool" and not _works_on_maps(graph.descendants(node)):
+            size = "x".join(map(str, left))
+            yield Finding("gap", False, (name,), f"it leaves {size} of the map, not 1x1")
+
+
+def _works_on_maps(nodes: list[Node]) -> bool:
+    return any(node.op in windows.CONVOLUTIONS or _merges_map(node) for node in nodes)
 
 
 def _merges_map(node: Node) -> bool:
@@ -186,7 +188,7 @@ def _merges_map(node: Node) -> bool:
     spatial = value.shape[2:]
     if max(spatial) == 1:
         return False
-    if node.op in _TO_ONE:
+    if node.op.removeprefix("_") in _ADAPTIVE:
         return all(size == 1 for size in node.outputs[0].shape[2:])
     if node.op in windows.POOLS:
         return all(size == 1 for size in node.outputs[0].shape[2:]) and windows.pool(node).kernel == spatial

@@ -31,7 +31,7 @@ from cifar_report.analyzer.shapes import shape_of
 META = torch.device("meta")
 
 
-class Tracer(TorchDispatchMode):
+class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in torch
     """Records nodes and module calls while it is entered.
 
     Args:
@@ -41,7 +41,7 @@ class Tracer(TorchDispatchMode):
     """
 
     def __init__(self, module: nn.Module, known: Container[str], *, kernels: bool = False) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # untyped in torch
         self.known = known
         self.kernels = kernels
         self.trace = Trace(rung="real" if kernels else "meta", inputs=())
@@ -105,7 +105,7 @@ class Tracer(TorchDispatchMode):
         """Return an operator's argument with values in place of tensors."""
         if isinstance(argument, Tensor):
             return self.value_of(argument)
-        if isinstance(argument, list | tuple) and any([isinstance(item, Tensor) for item in argument]):
+        if isinstance(argument, list | tuple) and any(isinstance(item, Tensor) for item in argument):
             return [self.symbol(item) for item in argument]
         return argument
 
@@ -125,9 +125,9 @@ class Tracer(TorchDispatchMode):
         op, inplace = operator_name(func)
         if not self.kernels:
             rule = SHAPE_RULES.get(op)
-            shapes = rule(symbols, named) if rule else None
-            if shapes is not None:
-                return self.record_shapes(func, op, symbols, named, shapes, args[0] if inplace else None)
+            shape = rule(symbols, named) if rule else None
+            if shape is not None:
+                return self.record_shape(func, op, symbols, named, shape, args[0] if inplace else None)
         if func.is_view and op in self.known and isinstance(args[0], Tensor):
             result = func(*args, **kwargs)
             tensors = [result] if isinstance(result, Tensor) else list(result)
@@ -165,33 +165,33 @@ class Tracer(TorchDispatchMode):
         """Return arguments in which what the network writes to is a copy of the caller's tensor."""
         if func._schema.is_mutable:
             target = args[0] if args else None
-            if isinstance(target, Tensor) and id(target) in self.constants and id(target) not in self.copies:
-                if target.untyped_storage()._cdata not in self.made:
-                    self.copies[id(target)] = target.clone()
+            if isinstance(target, Tensor) and self.is_the_callers(target) and id(target) not in self.copies:
+                self.copies[id(target)] = target.clone()
         if self.copies:
             args, kwargs = tree_map_only(Tensor, lambda t: self.copies.get(id(t), t), (args, kwargs))
         return args, kwargs
 
-    def record_shapes(
+    def is_the_callers(self, tensor: Tensor) -> bool:
+        """Return whether the trace found a tensor, rather than made it."""
+        return id(tensor) in self.constants and tensor.untyped_storage()._cdata not in self.made
+
+    def record_shape(
         self,
         func: Any,
         op: str,
         symbols: tuple[Any, ...],
         named: dict[str, Any],
-        shapes: tuple[int, ...] | list[tuple[int, ...]],
+        shape: tuple[int, ...],
         target: Tensor | None,
     ) -> Any:
-        """Record an operator whose output shapes are known without running it."""
+        """Record an operator whose output shape is known without running it."""
         dtype = next(_live(symbols)).dtype
-        several = isinstance(shapes, list)
-        if target is not None:
-            tensors = [target]
-        elif several:
-            tensors = [torch.empty(shape, dtype=dtype, device=META) for shape in shapes]
+        if target is None:
+            target = torch.empty(shape, dtype=dtype, device=META)
+            self.record(func, op, symbols, named, [target], False)
         else:
-            tensors = [torch.empty(shapes, dtype=dtype, device=META)]
-        self.record(func, op, symbols, named, tensors, target is not None)
-        return tensors if several else tensors[0]
+            self.record(func, op, symbols, named, [target], True)
+        return target
 
     def record_kernel(
         self,
