@@ -8,7 +8,7 @@ A run is a folder. Reports are made from it alone:
     augmentation.json       the albumentations pipeline in force    Augmentation
     history.jsonl           one line per epoch                      Epoch
     checkpoint.safetensors  weights and buffers after the last epoch
-    state.pt                what resuming needs besides the weights
+    state.pt                what resuming needs, weights included: the one file that resuming trusts
     predictions.npz         `logits` float32 (N, classes), `labels` int64 (N,) of the whole test split
     metrics.json            evaluation of the last epoch            Metrics
     samples.npz             images for the pictures: `images` uint8 (N, H, W, 3), `labels` int64 (N,),
@@ -79,11 +79,13 @@ class RunConfig:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One epoch: losses are means per image, accuracies in percent."""
+    """One epoch: losses are means per image of the plain cross-entropy, accuracies in percent."""
 
     epoch: int
     train_loss: float
+    """Over the epoch's augmented images while the network still changed, without label smoothing."""
     train_accuracy: float
+    """Of the same images; no measure of how well the training split is known at the epoch's end."""
     test_loss: float
     test_accuracy: float
     train_count: int
@@ -91,7 +93,11 @@ class Epoch:
     learning_rate: float
     """At the end of the epoch."""
     seconds: float
+    """Training and evaluation."""
     images_per_second: float
+    """Training alone."""
+    data_wait: float = 0.0
+    """Share of the training time spent waiting for images, 0..1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,109 @@
+"""CIFAR-10 from its home, checked against torchvision's checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import ssl
+import tarfile
+import tempfile
+import urllib.request
+from pathlib import Path
+from typing import BinaryIO
+from urllib.error import URLError
+
+from cifar_report.analyzer.errors import UsageError
+from cifar_report.trainer.extras import load_extra
+from cifar_report.trainer.listen import Listener
+
+_CHUNK = 1 << 18
+_TIMEOUT = 30
+"""Of every single read [s]."""
+
+
+def fetch_cifar10(root: Path, listener: Listener) -> Path:
+    """Return CIFAR-10's batch folder below `root`, downloaded and unpacked if it isn't there yet.
+
+    Raises:
+        UsageError: no connection, a damaged archive, or `root` can't be written.
+    """
+    source = load_extra("torchvision.datasets", "train").CIFAR10
+    folder: Path = root / source.base_folder
+    if folder.is_dir():
+        return folder
+    archive = root / source.filename
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if not archive.exists():
+            _download(source.url, archive, listener)
+        _check(archive, source.tgz_md5)
+        _unpack(archive, source.base_folder)
+    except OSError as error:
+        raise UsageError(f"CIFAR-10 can't be stored in {root}", found=str(error)) from error
+    return folder
+
+
+def _download(url: str, archive: Path, listener: Listener) -> None:
+    """Fetch the archive beside its place; it gets its name only once it is complete."""
+    handle, name = tempfile.mkstemp(dir=archive.parent, prefix=f".{archive.name}.", suffix=".partial")
+    partial = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            _copy(url, file, listener)
+        partial.replace(archive)
+    except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError, URLError) as error:
+        raise _no_connection(url, archive, error) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _copy(url: str, file: BinaryIO, listener: Listener) -> None:
+    """Write what the address holds.
+
+    Raises:
+        ConnectionError: the answer ended early.
+    """
+    with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:
+        total = int(answer.headers.get("Content-Length", 0))
+        done = 0
+        while chunk := answer.read(_CHUNK):
+            file.write(chunk)
+            done += len(chunk)
+            listener.work("downloading CIFAR-10", done, max(total, done))
+    if done < total:
+        raise ConnectionError(f"the answer ended after {done:,} of {total:,} bytes")
+
+
+def _check(archive: Path, expected: str) -> None:
+    with archive.open("rb") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
+    if found != expected:
+        raise UsageError(
+            f"{archive} is damaged",
+            expected=f"MD5 {expected}",
+            found=f"MD5 {found}, {archive.stat().st_size:,} bytes",
+            hint="remove the file and run the command again, or put a good copy there",
+        )
+
+
+def _unpack(archive: Path, base_folder: str) -> None:
+    """Unpack into a temporary folder, then move the batch folder to its place."""
+    with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".unpacking.") as place:
+        with tarfile.open(archive) as tar:
+            tar.extractall(place, filter="data")
+        (Path(place) / base_folder).replace(archive.parent / base_folder)
+
+
+def _no_connection(url: str, archive: Path, error: Exception) -> UsageError:
+    reason = getattr(error, "reason", None) or error
+    return UsageError(
+        f"CIFAR-10 can't be downloaded from {url}",
+        found=str(reason),
+        hint=(
+            "one of these, none of which needs a connection here:\n"
+            "            --data FOLDER with train/CLASS/*.png and test/CLASS/*.png\n"
+            "            --data FOLDER with the original batches (data_batch_1 ... test_batch)\n"
+            f"            download {archive.name} elsewhere and put it at {archive}"
+        ),
+    )
