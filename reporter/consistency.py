@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from cifar_report.analyzer.analysis import Analysis
+    from cifar_report.reporter.facts import Samples
     from cifar_report.trainer.records import DataFacts, Epoch, Metrics
     from cifar_report.trainer.run import Run
 
@@ -34,6 +35,8 @@ def prediction_contradictions(run: Run, logits: NDArray[np.float32], labels: NDA
     shape = (data.test_count, len(data.classes))
     if logits.shape != shape or labels.shape != shape[:1]:
         return [f"predictions have shape {logits.shape}, the test split and its classes {shape}"]
+    if not set(np.unique(labels).tolist()) <= set(range(shape[1])):
+        return [f"predictions have labels beyond the {shape[1]} classes"]
     if run.metrics is None:
         return []
     counted = np.zeros((shape[1], shape[1]), dtype=np.int64)
@@ -41,6 +44,24 @@ def prediction_contradictions(run: Run, logits: NDArray[np.float32], labels: NDA
     if counted.tolist() != [list(row) for row in run.metrics.confusion]:
         return ["the confusion matrix is not the one that the stored predictions give"]
     return []
+
+
+def sample_contradictions(run: Run, samples: Samples) -> list[str]:
+    """Compare the images kept for pictures with each other and with the data set."""
+    found = []
+    pairs = (
+        ("images", samples.images, "labels", samples.labels),
+        ("images before augmentation", samples.before, "after it", samples.after),
+        ("misclassified images", samples.test_images, "positions of them", samples.test_index),
+    )
+    for one, first, other, second in pairs:
+        if len(first) != len(second):
+            found.append(f"{len(first)} {one} and {len(second)} {other} were kept")
+    if not set(np.unique(samples.labels).tolist()) <= set(range(len(run.config.data.classes))):
+        found.append("images were kept with labels beyond the data set's classes")
+    if not set(samples.test_index.tolist()) <= set(range(run.config.data.test_count)):
+        found.append("misclassified images were kept from beyond the test split")
+    return found
 
 
 def _network(analysis: Analysis) -> Iterator[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_report.analyzer.errors import UsageError
-from cifar_report.reporter.consistency import contradictions, prediction_contradictions
+from cifar_report.reporter.consistency import contradictions, prediction_contradictions, sample_contradictions
 
 if TYPE_CHECKING:
     from cifar_report.analyzer.constraints import Verdict
@@ -73,9 +73,12 @@ def gather(folder: Path) -> Facts:
 
     run = read_run(folder)
     predictions = _predictions(folder / PREDICTIONS)
+    samples = _samples(folder / SAMPLES)
     found = contradictions(run)
     if predictions is not None:
         found += prediction_contradictions(run, predictions.logits, predictions.labels)
+    if samples is not None:
+        found += sample_contradictions(run, samples)
     if found:
         raise UsageError(
             f"no report: the facts in {folder} contradict each other",
@@ -86,7 +89,7 @@ def gather(folder: Path) -> Facts:
     return Facts(
         run=run,
         verdicts=_verdicts(run),
-        samples=_samples(folder / SAMPLES),
+        samples=samples,
         predictions=predictions,
         weights_sha256=_sha256(folder / WEIGHTS),
     )
@@ -122,9 +125,9 @@ def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]] | Non
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError(
             f"cannot read {path}",
             expected=f"the arrays {', '.join(names)}",

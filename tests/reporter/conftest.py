@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import runpy
 from collections.abc import Callable
 from pathlib import Path
@@ -28,3 +29,14 @@ def run_folder(tmp_path: Path) -> Path:
     """A made-up run folder, complete."""
     folder: Path = SYNTHETIC["write_run"](tmp_path / "run")
     return folder
+
+
+@pytest.fixture
+def edit() -> Callable[..., None]:
+    """Change fields of a JSON file; with `replace`, leave only those."""
+
+    def change(path: Path, *, replace: bool = False, **fields: Any) -> None:
+        data = {} if replace else json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps({**data, **fields}), encoding="utf-8")
+
+    return change
