@@ -1,0 +1,72 @@
+"""Options and steps that several commands share."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cifar_report.analyzer.errors import UsageError
+from cifar_report.cli.console import talk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cifar_report.analyzer.analysis import Analysis
+
+
+def parse_shape(text: str) -> tuple[int, ...]:
+    """Read `3,32,32` or `3x32x32`, the shape of one example without the batch.
+
+    Raises:
+        UsageError: not positive whole numbers.
+    """
+    parts = text.lower().replace("x", ",").split(",")
+    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(
+            f"--input {text!r} is not a shape",
+            expected="whole numbers, channels first and without the batch, such as 3,32,32",
+        )
+    return tuple(int(part) for part in parts)
+
+
+def input_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--input`."""
+    return click.option(
+        "--input",
+        "shape",
+        default="3,32,32",
+        show_default=True,
+        metavar="C,H,W",
+        help="Shape of one image, without the batch.",
+    )(command)
+
+
+def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `-o FILE`."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Write to a file instead of standard output.",
+    )(command)
+
+
+def analyze_model(model: str, shape: str) -> Analysis:
+    """Load a network by name and analyse it; say so where something was chosen or took long."""
+    from cifar_report.analyzer.assemble import analyze
+    from cifar_report.analyzer.load import load_model
+
+    input_shape = parse_shape(shape)
+    loaded = load_model(model)
+    if loaded.note:
+        talk(loaded.note)
+    start = time.monotonic()
+    analysis = analyze(loaded.module, input_shape, name=loaded.name)
+    if time.monotonic() - start > 2:
+        talk(f"analysed {len(analysis.operators):,} operators in {time.monotonic() - start:.1f} s")
+    if analysis.rung == "real":
+        talk("traced on real tensors: the network asks for values, so other inputs may take other branches")
+    return analysis
