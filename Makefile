@@ -25,7 +25,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 report: $(READY)
-	$(BIN)/cifar-report train-and-report --data digits --out reports/digits
+	$(BIN)/cifar-report train-and-report --data digits --out reports/digits --overwrite
 
 test: $(READY)
 	$(BIN)/python -m pytest

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cifar_report.cli.main import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 
 ALLOWED = {
@@ -39,6 +41,7 @@ ALLOWED = {
     "cli": {
         "click",
         "rich",
+        "torch",
         "cifar_report.analyzer",
         "cifar_report.models",
         "cifar_report.trainer",
@@ -106,11 +109,19 @@ def test_the_templates_hold_no_computation() -> None:
 
 
 def test_commands_import_rooms_only_when_they_are_called() -> None:
+    """Follow what is imported with the program or a command, from file to file of the command line."""
     light = {"cifar_report.cli", "cifar_report.analyzer.errors", "click"}
+    waiting = {"cifar_report.cli.main", *(entry.target.partition(":")[0] for entry in COMMANDS.values())}
+    followed: set[str] = set()
     refused = []
-    for path in sources("cli"):
+    while waiting:
+        module = waiting.pop()
+        followed.add(module)
+        path = ROOT / "cli" / f"{module.split('.')[2]}.py"
         for name in on_import(ast.parse(path.read_text(encoding="utf-8"))):
-            if name.partition(".")[0] not in sys.stdlib_module_names and not within(name, light):
+            if name.startswith("cifar_report.cli."):
+                waiting |= {name.rpartition(".")[0]} - followed
+            elif name.partition(".")[0] not in sys.stdlib_module_names and not within(name, light):
                 refused.append(f"{path.name}: {name}")
     assert refused == []
 

@@ -188,7 +188,9 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 def test_ctrl_c_while_a_network_is_loaded_stops_at_once(tmp_path: Path) -> None:
     model = tmp_path / "model.py"
     model.write_text("import sys, time\nprint('here', file=sys.stderr, flush=True)\ntime.sleep(60)\n")
-    with subprocess.Popen(program("check", str(model)), stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        program("check", str(model), "--min-rf", "1"), stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "here\n"
         process.send_signal(signal.SIGINT)
