@@ -41,7 +41,7 @@ class Theme:
     third: str
 
 
-LIGHT = Theme("light", "#ffffff", "#1f2328", "#59636e", "#d1d9e0", "#f3f5f8", "#0072b2", "#c04f00", "#00795a")
+LIGHT = Theme("light", "#ffffff", "#1f2328", "#59636e", "#d1d9e0", "#f3f5f8", "#0072b2", "#b84a00", "#00795a")
 DARK = Theme("dark", "#0d1117", "#e6edf3", "#9198a1", "#30363d", "#161b22", "#56b4e9", "#f0a742", "#2fc79a")
 THEMES = (LIGHT, DARK)
 

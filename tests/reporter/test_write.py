@@ -19,80 +19,85 @@ def listing(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_report_lies_in_the_run_folder_unless_told_otherwise(run_folder: Path, tmp_path: Path) -> None:
-    paths = write_report(run_folder)
-    assert paths.readme == run_folder / "README.md"
-    assert paths.html == run_folder / "report.html"
-    before = listing(run_folder)
+@pytest.fixture
+def quick_run(write_run: Callable[..., Path], tmp_path: Path) -> Path:
+    """A made-up run that was stopped after two epochs: a report of it has only two pictures."""
+    return write_run(tmp_path / "run", done=2)
+
+
+def test_the_report_lies_in_the_quick_run_unless_told_otherwise(quick_run: Path, tmp_path: Path) -> None:
+    paths = write_report(quick_run)
+    assert paths.readme == quick_run / "README.md"
+    assert paths.html == quick_run / "report.html"
+    before = listing(quick_run)
     out = tmp_path / "deep" / "er"
-    write_report(run_folder, out)
-    assert listing(run_folder) == before
+    write_report(quick_run, out)
+    assert listing(quick_run) == before
     assert {path.name for path in out.iterdir()} == {"README.md", "report.html", "figures"}
 
 
-def test_a_second_report_is_the_same_and_leaves_nothing_beside_it(run_folder: Path) -> None:
-    write_report(run_folder)
-    first = listing(run_folder)
-    write_report(run_folder)
-    assert listing(run_folder) == first
+def test_a_second_report_is_the_same_and_leaves_nothing_beside_it(quick_run: Path) -> None:
+    write_report(quick_run)
+    first = listing(quick_run)
+    write_report(quick_run)
+    assert listing(quick_run) == first
 
 
-def test_pictures_of_an_earlier_report_that_are_gone_are_removed(run_folder: Path) -> None:
-    write_report(run_folder)
-    (run_folder / "figures" / "mine.png").write_bytes(b"mine")
-    (run_folder / "samples.npz").unlink()
-    write_report(run_folder)
-    names = {path.name for path in (run_folder / "figures").iterdir()}
-    assert "samples-light.png" not in names
-    assert {"mine.png", "curves-dark.svg"} <= names
+def test_pictures_of_an_earlier_report_that_are_gone_are_removed(quick_run: Path) -> None:
+    write_report(quick_run)
+    (quick_run / "figures" / "mine.png").write_bytes(b"mine")
+    (quick_run / "history.jsonl").unlink()
+    write_report(quick_run)
+    names = {path.name for path in (quick_run / "figures").iterdir()}
+    assert names == {"mine.png", "receptive_field-light.svg", "receptive_field-dark.svg"}
 
 
 @pytest.mark.parametrize("name", ["README.md", "report.html"])
-def test_a_readme_from_somewhere_else_is_not_overwritten(run_folder: Path, tmp_path: Path, name: str) -> None:
+def test_a_readme_from_somewhere_else_is_not_overwritten(quick_run: Path, tmp_path: Path, name: str) -> None:
     out = tmp_path / "project"
     out.mkdir()
     (out / name).write_text("# My project\n", encoding="utf-8")
     with pytest.raises(UsageError, match="would be overwritten"):
-        write_report(run_folder, out)
+        write_report(quick_run, out)
     assert listing(out) == {name: b"# My project\n"}
 
 
-def test_a_file_in_the_place_of_the_folder_is_a_usage_error(run_folder: Path, tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_the_folder_is_a_usage_error(quick_run: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     for out in (tmp_path / "file", tmp_path / "file" / "sub"):
         with pytest.raises(UsageError, match="cannot write the report"):
-            write_report(run_folder, out)
+            write_report(quick_run, out)
     assert (tmp_path / "file").read_text(encoding="utf-8") == "x"
 
 
 def test_a_failure_half_way_leaves_the_earlier_report_and_no_scraps(
-    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+    quick_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_report(run_folder)
-    before = listing(run_folder)
+    write_report(quick_run)
+    before = listing(quick_run)
 
     def full(*_: object) -> str:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(render, "html", full)
     with pytest.raises(UsageError, match="cannot write the report") as caught:
-        write_report(run_folder)
+        write_report(quick_run)
     assert caught.value.found == "No space left on device"
-    assert listing(run_folder) == before
+    assert listing(quick_run) == before
 
 
-def test_folders_made_for_nothing_are_removed(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_made_for_nothing_are_removed(quick_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(figures, "draw_all", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_report(run_folder, run_folder.parent / "new" / "folder")
-    assert not (run_folder.parent / "new").exists()
+        write_report(quick_run, quick_run.parent / "new" / "folder")
+    assert not (quick_run.parent / "new").exists()
 
 
-def test_a_fact_that_a_template_lacks_is_an_error_not_a_blank(run_folder: Path) -> None:
-    document = compose(gather(run_folder), "0")
+def test_a_fact_that_a_template_lacks_is_an_error_not_a_blank(quick_run: Path) -> None:
+    document = compose(gather(quick_run), "0")
     assert "Picture: " in render.readme(document, dict.fromkeys(figures.KEYS))
     with pytest.raises(UndefinedError, match="samples"):
         render.readme(document, {})
