@@ -70,7 +70,7 @@ def _copy(url: str, file: BinaryIO, listener: Listener) -> None:
         while chunk := answer.read(_CHUNK):
             file.write(chunk)
             done += len(chunk)
-            listener.work("downloading CIFAR-10", done, max(total, done))
+            listener.work("downloading CIFAR-10 (bytes)", done, max(total, done))
     if done < total:
         raise ConnectionError(f"the answer ended after {done:,} of {total:,} bytes")
 

@@ -54,7 +54,7 @@ def train(
         module: takes (N, 3, 32, 32), returns logits or log-probabilities (N, classes); is trained.
         data: of `data.load_data`.
         options: what to train with.
-        folder: a new or empty one.
+        folder: a new or empty one; with `options.overwrite`, a run's.
         listener: hears of every step.
         analysis: of the module, stored in the run.
 
@@ -62,7 +62,7 @@ def train(
         UsageError: the folder can't be written, or the device isn't there.
         ModelError: the network doesn't fit the data, fails, or its loss is not finite.
     """
-    check_place(folder)
+    check_place(folder, overwrite=options.overwrite)
     work = _Work.prepare(module, data, make_config(options, facts(data)), options.workers)
     try_out(work.network, *_first_images(data))
     state = State(work.network.module.state_dict(), work.optimizer.state_dict(), ())

@@ -88,6 +88,8 @@ def make_loader(images: AugmentedImages, plan: EpochPlan, workers: int) -> DataL
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers else None,
         pin_memory=torch.cuda.is_available(),
+        # The loader draws a number of its own; drawn from the global generator, it would change dropout.
+        generator=torch.Generator(),
     )
 
 

@@ -27,9 +27,13 @@ class Options:
     label_smoothing: float = 0.05
     seed: int = 0
     device: str = "auto"
+    """One of `DEVICES`."""
     precision: str = "auto"
+    """One of `precision.PRECISIONS`."""
     workers: int | None = None
     """Processes that augment images; None chooses."""
+    overwrite: bool = False
+    """Replace a run that lies in the folder already."""
     model: str = ""
     data_source: str = ""
     assignment: dict[str, Any] | None = None

@@ -1,0 +1,37 @@
+"""`cifar-report train-and-report`: from a network to its report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cifar_report.cli.training import Request, exit_code, run_training, summary, training_options
+
+EPILOG = """
+\b
+Examples:
+  cifar-report train-and-report --data digits
+  cifar-report train-and-report model.py --epochs 60 --assignment eva6-s7-late --out submission
+
+\b
+The exit codes are those of `cifar-report train`.
+"""
+
+
+@click.command("train-and-report", epilog=EPILOG)
+@training_options
+@click.pass_context
+def train_and_report(context: click.Context, /, **values: Any) -> None:
+    """Analyse and train MODEL, and write README.md and report.html into the run's folder.
+
+    The same as `train` followed by `report`.
+    """
+    from cifar_report.reporter.write import write_report
+
+    run = run_training(context, Request(**values))
+    paths = write_report(run.folder)
+    click.echo(summary(run))
+    click.echo(paths.readme)
+    click.echo(paths.html)
+    context.exit(exit_code(run))

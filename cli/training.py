@@ -1,0 +1,309 @@
+"""What `train` and `train-and-report` share: the options, and the way from them to a run."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from cifar_report.analyzer.errors import UsageError
+from cifar_report.cli.console import talk
+
+if TYPE_CHECKING:
+    from cifar_report.analyzer.constraints import Verdict
+    from cifar_report.trainer.run import Run
+
+DEFAULT_MODEL = "document_003"
+EPOCHS = {"digits": 12}
+"""Enough for more than 95 % on the digits in about a minute on two cores."""
+OTHER_EPOCHS = 20
+
+PLACES = {"resume", "workers", "verbose"}
+"""What may stand beside `--resume`: the rest is the run's already."""
+
+OPTIONS = (
+    click.argument("model", required=False, default=DEFAULT_MODEL),
+    click.option(
+        "--data",
+        default="cifar10",
+        show_default=True,
+        metavar="cifar10|digits|FOLDER",
+        help="Images: CIFAR-10 (downloaded to data/ once), scikit-learn's digits, a folder with "
+        "train/CLASS/ and test/CLASS/, or CIFAR-10's original batch folder.",
+    ),
+    click.option(
+        "--epochs",
+        type=click.IntRange(min=1),
+        help="Passes over the training images.  [12 for digits, else 20]",
+    ),
+    click.option("--batch-size", type=click.IntRange(min=2), default=128, show_default=True),
+    click.option(
+        "--lr",
+        type=click.FloatRange(min=0, min_open=True),
+        default=0.2,
+        show_default=True,
+        help="Highest learning rate of the one-cycle schedule.",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="The same seed gives the same run on the same machine.",
+    ),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "float32", "bfloat16"]),
+        default="auto",
+        show_default=True,
+        help="Of training; evaluation is in float32. auto takes bfloat16 where it is faster.",
+    ),
+    click.option("--assignment", metavar="ID", help="Judge the run by an assignment: an id or a TOML file."),
+    click.option(
+        "--require",
+        multiple=True,
+        metavar="EXPR",
+        help="A constraint, such as 'test_accuracy >= 85'; repeatable.",
+    ),
+    click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="The run's folder, new or empty.  [runs/DATA-MODEL]",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace a run that lies in --out."),
+    click.option(
+        "--resume",
+        type=click.Path(path_type=Path),
+        metavar="RUN",
+        help="Go on with a run that was stopped, as if it hadn't been.",
+    ),
+    click.option(
+        "--workers", type=click.IntRange(min=0), help="Processes that augment images; the result is the same."
+    ),
+)
+
+
+def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the argument and the options of a training."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The values of `training_options`."""
+
+    model: str
+    data: str
+    epochs: int | None
+    batch_size: int
+    lr: float
+    seed: int
+    device: str
+    precision: str
+    assignment: str | None
+    require: tuple[str, ...]
+    out: Path | None
+    overwrite: bool
+    resume: Path | None
+    workers: int | None
+
+
+def run_training(context: click.Context, request: Request) -> Run:
+    """Train as the options say, new or resumed; Ctrl-C exits with 130 and says how to go on.
+
+    Raises:
+        UsageError: an option, the data or the output folder is wrong.
+        ModelError: the network can't be loaded, doesn't fit the data, or training fails.
+    """
+    folder = request.resume or request.out
+    with _interruptible(lambda: folder):
+        if request.resume:
+            _refuse_beside_resume(context)
+            return _resume(request.resume, request.workers)
+        from cifar_report.trainer.place import check_place, free_place
+
+        if folder is None:
+            folder = free_place(Path("runs"), f"{_slug(request.data)}-{_slug(request.model)}")
+        check_place(folder, overwrite=request.overwrite)
+        return _train(request, folder)
+
+
+def _train(request: Request, folder: Path) -> Run:
+    import torch
+
+    from cifar_report.analyzer import analyze
+    from cifar_report.analyzer.load import load_model
+    from cifar_report.cli.progress import showing
+    from cifar_report.trainer.data import load_data
+    from cifar_report.trainer.fit import train
+    from cifar_report.trainer.images import SIDE
+    from cifar_report.trainer.options import Options, choose_device
+
+    choose_device(request.device)
+    assignment, constraints = _goals(request)
+    torch.manual_seed(request.seed)
+    loaded = load_model(request.model)
+    if loaded.note:
+        talk(loaded.note)
+    with showing() as listener, _prints_to_stderr():
+        analysis = analyze(loaded.module, (3, SIDE, SIDE), name=loaded.name)
+        data = load_data(request.data, listener)
+        epochs = request.epochs or EPOCHS.get(request.data, OTHER_EPOCHS)
+        options = Options(
+            epochs=epochs,
+            batch_size=request.batch_size,
+            learning_rate=request.lr,
+            seed=request.seed,
+            device=request.device,
+            precision=request.precision,
+            workers=request.workers,
+            overwrite=request.overwrite,
+            model=loaded.name,
+            data_source=request.data,
+            assignment=assignment,
+            constraints=constraints,
+            command=_command(request, epochs),
+        )
+        return train(loaded.module, data, options, folder, listener, analysis=analysis)
+
+
+def _goals(request: Request) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+    """Return the assignment as data, and all constraints in force; a wrong one raises UsageError."""
+    from cifar_report.analyzer.constraints import parse_constraint
+
+    assignment = None
+    if request.assignment:
+        from cifar_report.analyzer.assignments import load_assignment
+
+        assignment = asdict(load_assignment(request.assignment))
+    constraints = (*(assignment["constraints"] if assignment else ()), *request.require)
+    for text in constraints:
+        parse_constraint(text)
+    return assignment, constraints
+
+
+def _resume(folder: Path, workers: int | None) -> Run:
+    import torch
+
+    from cifar_report.analyzer.load import load_model
+    from cifar_report.cli.progress import showing
+    from cifar_report.trainer.data import load_data
+    from cifar_report.trainer.fit import resume
+    from cifar_report.trainer.run import read_run
+
+    run = read_run(folder)
+    if run.metrics:
+        talk(f"{folder} is complete: {len(run.history)} of {run.config.epochs} epochs")
+        return run
+    talk(f"{folder}: going on after {len(run.history)} of {run.config.epochs} epochs")
+    torch.manual_seed(run.config.seed)
+    loaded = load_model(run.config.model)
+    with showing() as listener, _prints_to_stderr():
+        data = load_data(run.config.data_source, listener)
+        return resume(loaded.module, data, folder, listener, workers=workers)
+
+
+def summary(run: Run) -> str:
+    """Return the result in a few lines: accuracy, its count, and a line per constraint."""
+    metrics = run.metrics
+    if metrics is None:
+        raise ValueError(f"{run.folder} is not complete")
+    lines = [
+        f"test accuracy {metrics.accuracy:.2f} % ({metrics.correct:,} of {metrics.count:,} images), "
+        f"last epoch of {metrics.epoch}, {metrics.seconds:.0f} s",
+    ]
+    if metrics.best_epoch != metrics.epoch:
+        lines.append(
+            f"best epoch {metrics.best_epoch}: {metrics.best_accuracy:.2f} %, chosen on the test images"
+        )
+    return "\n".join([*lines, *(_verdict_line(verdict) for verdict in verdicts(run))])
+
+
+def verdicts(run: Run) -> tuple[Verdict, ...]:
+    """Judge a complete run by its constraints."""
+    from cifar_report.analyzer.constraints import judge, parse_constraint
+
+    if run.metrics is None:
+        raise ValueError(f"{run.folder} is not complete")
+    measured = {"test_accuracy": run.metrics.accuracy, "epochs": float(len(run.history))}
+    return judge([parse_constraint(text) for text in run.config.constraints], run.analysis, measured)
+
+
+def exit_code(run: Run) -> int:
+    """Return 1 where a constraint is not met, 4 where one is unknown or not measured, else 0."""
+    states = {verdict.state for verdict in verdicts(run)}
+    if "not met" in states:
+        return 1
+    return 4 if states - {"met"} else 0
+
+
+def _verdict_line(verdict: Verdict) -> str:
+    measured = verdict.measured if verdict.measured is not None else "-"
+    margin = f"  margin {verdict.margin}" if verdict.margin is not None else ""
+    return f"{verdict.state:<12} {verdict.constraint}  measured {measured}{margin}"
+
+
+def _refuse_beside_resume(context: click.Context) -> None:
+    """Raise for options that would make another run of the one that is resumed."""
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in PLACES
+        and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise UsageError(
+            f"--resume goes on with a run as it was begun, without {', '.join(given)}",
+            expected="--resume RUN, and --workers if you like",
+            hint="leave these out, or begin a new run without --resume",
+        )
+
+
+@contextlib.contextmanager
+def _interruptible(folder: Callable[[], Path | None]) -> Iterator[None]:
+    """Exit with 130 on Ctrl-C, and say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        place = folder()
+        kept = place is not None and (place / "state.pt").exists()
+        next_step = f"go on with: cifar-report train --resume {place}" if kept else "nothing was written"
+        talk(f"stopped; {next_step}")
+        raise click.exceptions.Exit(130) from None
+
+
+@contextlib.contextmanager
+def _prints_to_stderr() -> Iterator[None]:
+    """Keep standard output for results, whatever the network prints in its forward."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def _slug(text: str) -> str:
+    """Return what a folder can be called after a model or a data set."""
+    stem = text.rstrip("/").rpartition("/")[2].replace(".py", "")
+    return (
+        "".join(letter if letter.isalnum() or letter == "_" else "-" for letter in stem).strip("-") or "run"
+    )
+
+
+def _command(request: Request, epochs: int) -> str:
+    """Return a command line that repeats the run, with nothing left to defaults that may change."""
+    parts = ["cifar-report", "train", request.model, "--data", request.data, "--epochs", str(epochs)]
+    parts += ["--batch-size", str(request.batch_size), "--lr", f"{request.lr:g}", "--seed", str(request.seed)]
+    parts += ["--device", request.device, "--precision", request.precision]
+    parts += ["--assignment", request.assignment] if request.assignment else []
+    for text in request.require:
+        parts += ["--require", text]
+    return shlex.join(parts)

@@ -1,0 +1,79 @@
+"""Evaluation against counting by hand."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cifar_report.trainer.augment import assignment_pipeline
+from cifar_report.trainer.evaluate import Evaluation, evaluate, make_metrics
+from cifar_report.trainer.images import facts
+from cifar_report.trainer.network import Network
+from cifar_report.trainer.options import Options, make_config
+from cifar_report.trainer.records import Epoch
+from cifar_report.trainer.samples import most_confident_errors
+
+
+@pytest.fixture
+def config(data):
+    return make_config(Options(epochs=1, precision="float32"), facts(data))
+
+
+@pytest.fixture
+def evaluation():
+    rng = np.random.default_rng(8)
+    scores = rng.normal(size=(60, 3)).astype(np.float32)
+    return Evaluation(scores, np.arange(60, dtype=np.int64) % 3, 1.5)
+
+
+def epoch(number, accuracy):
+    return Epoch(number, 1.0, 50.0, 1.5, accuracy, 40, 60, 0.1, 2.0, 20.0)
+
+
+def test_scores_are_those_of_the_plain_network_in_eval_mode(network, data, config):
+    found = evaluate(Network(network, config), data.test)
+    normalise = assignment_pipeline(facts(data), mirror=True).transforms[-1]
+    network.train(False)
+    for index, image in enumerate(data.test.images):
+        pixels = torch.from_numpy(normalise(image=image)["image"]).permute(2, 0, 1)[None]
+        assert found.scores[index] == pytest.approx(network(pixels)[0].detach().numpy(), abs=1e-5)
+    assert found.labels.tolist() == data.test.labels.tolist()
+
+
+def test_a_network_that_returns_too_few_rows_is_caught(data, config):
+    class Half(nn.Module):
+        def forward(self, x):
+            return torch.zeros(len(x) // 2, 3)
+
+    with pytest.raises(Exception, match=r"output does not fit(?s:.*)\(15, 3\)(?s:.*)\(7, 3\)"):
+        evaluate(Network(Half(), config), data.test)
+
+
+def test_confusion_and_classes_are_what_counting_gives(evaluation):
+    metrics = make_metrics(evaluation, ("a", "b", "c"), (epoch(1, 10.0),))
+    pairs = Counter(
+        (int(label), max(range(3), key=lambda c: row[c]))
+        for label, row in zip(evaluation.labels, evaluation.scores, strict=True)
+    )
+    assert {(t, p): metrics.confusion[t][p] for t in range(3) for p in range(3) if pairs[t, p]} == dict(pairs)
+    assert [row.correct for row in metrics.per_class] == [pairs[c, c] for c in range(3)]
+    assert [row.count for row in metrics.per_class] == [20, 20, 20]
+    assert metrics.accuracy == pytest.approx(sum(row.accuracy for row in metrics.per_class) / 3)
+    assert metrics.correct == sum(row.correct for row in metrics.per_class)
+
+
+def test_the_last_epoch_is_the_headline_and_the_best_only_named(evaluation):
+    history = (epoch(1, 30.0), epoch(2, 90.0), epoch(3, evaluation.accuracy))
+    metrics = make_metrics(evaluation, ("a", "b", "c"), history)
+    assert (metrics.epoch, metrics.accuracy) == (3, evaluation.accuracy)
+    assert (metrics.best_epoch, metrics.best_accuracy) == (2, 90.0)
+    assert metrics.seconds == 6.0
+
+
+def test_errors_are_sorted_by_the_probability_of_the_wrong_class(evaluation):
+    chances = torch.softmax(torch.from_numpy(evaluation.scores), dim=1).max(dim=1).values
+    found = most_confident_errors(evaluation)
+    wrong = [i for i in range(60) if evaluation.scores[i].argmax() != i % 3]
+    assert found.tolist() == sorted(wrong, key=lambda i: -chances[i])[:25]
