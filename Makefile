@@ -19,8 +19,8 @@ help:
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.12")'
-	@echo "Building .venv: 3 to 10 minutes, nearly all of it PyTorch. This happens once." >&2
-	$(PYTHON) -m venv .venv
+	@test -d .venv || echo "Building .venv: 3 to 10 minutes, nearly all of it PyTorch. This happens once." >&2
+	@test -d .venv || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@
 
