@@ -153,13 +153,25 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
+class InputSpec:
+    """A tensor that a network is called with."""
+
+    shape: tuple[int, ...]
+    """Of one example, without the batch: (C, H, W), or (L,) for tokens."""
+    dtype: str | None = None
+    """Such as `float32` or `int64`; None stands for the dtype of the network's parameters."""
+    name: str | None = None
+    """Keyword to pass it by; None passes it by position."""
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Everything that tracing a network for one input shape tells."""
 
     model: str
     """How the network was named, or its class."""
     input_shape: tuple[int, ...]
-    """Of one example, without the batch: (C, H, W)."""
+    """Of one example, without the batch: (C, H, W). The first input's, when there are several."""
     rung: Literal["meta", "fake", "real"]
     """What the tensors were while tracing."""
     totals: Totals
@@ -169,6 +181,10 @@ class Analysis:
     uncalled: tuple[str, ...] = ()
     """Dotted paths of modules with parameters of their own that were never called. What calls them by
     their weights, or the network, has their parameters in its row."""
+    inputs: tuple[InputSpec, ...] = ()
+    """All tensors that the network was called with, named after the arguments they are."""
+    field_input: int = 0
+    """Which of the inputs the receptive fields refer to: the first that looks like an image."""
     schema_version: int = SCHEMA_VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -205,6 +221,8 @@ class Analysis:
             operators=tuple(Operator(**_record(row)) for row in data["operators"]),
             findings=tuple(Finding(**_record(row)) for row in data["findings"]),
             uncalled=tuple(data["uncalled"]),
+            inputs=tuple(InputSpec(**_record(row)) for row in data.get("inputs", ())),
+            field_input=data.get("field_input", 0),
         )
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
@@ -13,7 +14,9 @@ from cifar_report.analyzer import (
 from cifar_report.analyzer.analysis import Analysis, FieldTotals, Operator, ReceptiveField, Totals
 from cifar_report.analyzer.backward_field import compute_boxes
 from cifar_report.analyzer.costs import Cost, cost_of
+from cifar_report.analyzer.errors import UsageError
 from cifar_report.analyzer.graph import Node, Trace, Value
+from cifar_report.analyzer.inputs import read_inputs
 from cifar_report.analyzer.memory import activation_memory
 from cifar_report.analyzer.receptive_field import RULES, Fields, compute_fields, describe, moves
 from cifar_report.analyzer.rows import Rows, lay_out, make_layers, total
@@ -23,20 +26,32 @@ from cifar_report.analyzer.windows import CONVOLUTIONS, POOLS, convolution, pool
 
 
 def analyze(
-    module: nn.Module, input_shape: Sequence[int] = (3, 32, 32), *, name: str | None = None
+    module: nn.Module,
+    input_shape: Sequence[int] = (3, 32, 32),
+    *,
+    inputs: Any = None,
+    name: str | None = None,
 ) -> Analysis:
     """Analyse a network for one input shape.
 
     Args:
         module: any `nn.Module`; it is run once on a batch of one, in eval mode, and left as it was.
         input_shape: of one example, without the batch: (C, H, W), (C, L) or (C, D, H, W).
+        inputs: instead of `input_shape`, for several inputs or other dtypes: a list with a shape or an
+            `InputSpec` for every argument, nested in tuples, lists and dicts as the network wants them,
+            or a dict for arguments by keyword. Receptive fields refer to the first that has channels
+            and a map.
         name: how to call it in reports; its class's name by default.
 
     Raises:
+        UsageError: not a module, or no shape.
         ModelError: its forward raises; says in which layer.
     """
-    shape = tuple(int(size) for size in input_shape)
-    trace = trace_network(module, shape, RULES)
+    if not isinstance(module, nn.Module):
+        spelled = f"{module.__name__}()" if isinstance(module, type) else repr(module)
+        raise UsageError(f"analyze needs an nn.Module, not {module!r}", hint=f"pass an instance: {spelled}")
+    arguments = read_inputs(tuple(input_shape) if inputs is None else inputs)
+    trace = trace_network(module, arguments, RULES)
     fields = compute_fields(trace)
     boxes = compute_boxes(trace, fields)
     costs = [cost_of(node) for node in trace.nodes]
@@ -68,7 +83,7 @@ def analyze(
     memory = activation_memory(trace)
     return Analysis(
         model=name or type(module).__name__,
-        input_shape=shape,
+        input_shape=arguments.specs()[0].shape,
         rung=trace.rung,  # type: ignore[arg-type]  # the tracer knows these three only
         totals=Totals(
             params=params,
@@ -96,6 +111,8 @@ def analyze(
         ),
         findings=findings,
         uncalled=rows.uncalled,
+        inputs=arguments.named_specs(module),
+        field_input=trace.image,
     )
 
 
@@ -109,7 +126,7 @@ def _last_map(trace: Trace, fields: Fields) -> Value:
             shadows = fields.of(value)
             if shadows is None or moves(shadows) or any(s.cause is not None for s in shadows):
                 return value
-    return trace.inputs[0]
+    return trace.inputs[trace.image]
 
 
 def _unknown(trace: Trace, costs: Sequence[Cost], rows: Rows) -> tuple[str, ...]:

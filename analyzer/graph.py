@@ -129,6 +129,8 @@ class Trace:
 
     rung: str
     inputs: tuple[Value, ...]
+    image: int = 0
+    """Which of the inputs the receptive fields refer to."""
     outputs: tuple[Value, ...] = ()
     nodes: list[Node] = field(default_factory=list)
     calls: list[ModuleCall] = field(default_factory=list)

@@ -2,54 +2,121 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+import warnings
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from operator import is_
+from typing import Any, TextIO
 
 import torch
 from torch import nn
+from torch.nn.modules import module as nn_module
 
-_REGISTRIES = ("_parameters", "_buffers", "_modules")
+_CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
+"""What a module keeps things in: hooks and buffers, and its author's caches and counters."""
+
+_GLOBAL_HOOKS = tuple([value for name, value in vars(nn_module).items() if name.startswith("_global_")
+                       and isinstance(value, dict)])  # fmt: skip
+
+_CUDNN = torch.backends.cudnn
+
+_SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (torch.get_num_threads, torch.set_num_threads),
+    (torch.is_grad_enabled, torch.set_grad_enabled),
+    (torch.is_anomaly_enabled, torch.set_anomaly_enabled),
+    (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
+    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    (torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
+    (lambda: _CUDNN.benchmark, lambda on: setattr(_CUDNN, "benchmark", on)),
+    (lambda: _CUDNN.deterministic, lambda on: setattr(_CUDNN, "deterministic", on)),
+    (os.getcwd, os.chdir),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+)  # fmt: skip
+"""How to read and how to set what a forward pass may change in the process."""
 
 
 @contextmanager
-def attributes(module: nn.Module) -> Iterator[None]:
+def attributes(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Put back every attribute that the run binds anew: modes, caches, counters, replaced buffers.
 
-    Shallow copies of each submodule's namespace are enough for that, because tensors of the caller
-    are never written to (the tracer copies them first).
+    Shallow copies of each submodule's namespace and of the containers in it are enough for that,
+    because tensors of the caller are never written to (the tracer copies them first). Contents are
+    compared by identity: tensors can't be compared, and needn't be.
     """
+    full: list[tuple[Any, Any]] = []
+    empty: list[Any] = []
+    _remember([*_GLOBAL_HOOKS, *[module.__dict__ for module in modules]], full, empty)
+    try:
+        yield
+    finally:
+        for container in empty:
+            if container:
+                container.clear()
+        for container, before in full:
+            if not _unchanged(container, before):
+                container.clear()
+                (container.extend if isinstance(container, list | deque) else container.update)(before)
+
+
+def _remember(containers: list[Any], full: list[tuple[Any, Any]], empty: list[Any]) -> None:
+    """Copy containers and those in them, without following other objects."""
+    seen: set[int] = set()
+    while containers:
+        container = containers.pop()
+        if id(container) in seen:
+            continue
+        seen.add(id(container))
+        full.append((container, container.copy()))
+        for value in container.values() if isinstance(container, dict) else container:
+            if type(value) in _CONTAINERS:
+                (containers if value else empty).append(value)
+
+
+def _unchanged(container: Any, before: Any) -> bool:
+    if len(container) != len(before) or not all(map(is_, container, before)):
+        return False
+    return not isinstance(container, dict) or all(map(is_, container.values(), before.values()))
+
+
+@contextmanager
+def tensors(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Put back what can be rebound inside a parameter or buffer: its data and its `requires_grad`."""
     saved = [
-        (child.__dict__, dict(child.__dict__), [(name, dict(child.__dict__[name])) for name in _REGISTRIES])
-        for child in module.modules()
+        (tensor, tensor.data, tensor.requires_grad)
+        for module in modules
+        for registry in (module._parameters, module._buffers)
+        for tensor in registry.values()
+        if tensor is not None
     ]
     try:
         yield
     finally:
-        for namespace, before, registries in saved:
-            namespace.clear()
-            namespace.update(before)
-            for name, entries in registries:
-                if namespace[name] != entries or list(namespace[name]) != list(entries):
-                    namespace[name].clear()
-                    namespace[name].update(entries)
+        for tensor, data, requires_grad in saved:
+            if tensor.data_ptr() != data.data_ptr() or tensor.shape != data.shape:
+                tensor.data = data
+            if tensor.requires_grad != requires_grad:
+                tensor.requires_grad_(requires_grad)
 
 
 @contextmanager
-def evaluation_mode(module: nn.Module) -> Iterator[None]:
+def evaluation_mode(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Set every submodule to eval mode, and back to its own mode afterwards.
 
     The flag is set directly: `train()` and `eval()` are methods that networks override.
     """
-    training = [child for child in module.modules() if child.training]
-    for child in training:
-        child.__dict__["training"] = False
+    training = [module for module in modules if module.training]
+    for module in training:
+        module.__dict__["training"] = False
     try:
         yield
     finally:
-        for child in training:
-            child.__dict__["training"] = True
+        for module in training:
+            module.__dict__["training"] = True
 
 
 @contextmanager
@@ -71,36 +138,33 @@ def random_state() -> Iterator[None]:
 
 
 @contextmanager
-def slow_attention() -> Iterator[None]:
-    """Keep attention and the encoder layer off their fused paths, which hide their products."""
-    enabled = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
+def settings() -> Iterator[None]:
+    """Put back the settings of torch and of the process, and `sys.path`, warnings filters and streams."""
+    before = [read() for read, _ in _SETTINGS]
+    path, streams = list(sys.path), (sys.stdout, sys.stderr)
     try:
-        yield
+        with warnings.catch_warnings():
+            yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(enabled)
+        sys.path[:] = path
+        sys.stdout, sys.stderr = streams
+        for (read, write), value in zip(_SETTINGS, before, strict=True):
+            if read() != value:
+                write(value)
 
 
 @contextmanager
-def default_dtype() -> Iterator[None]:
-    """Put back the default dtype, which a forward pass may set."""
-    dtype = torch.get_default_dtype()
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(dtype)
-
-
-@contextmanager
-def undisturbed(module: nn.Module) -> Iterator[None]:
-    """Run a network in eval mode without gradients; what it prints goes to standard error."""
+def undisturbed(module: nn.Module, printed: TextIO) -> Iterator[None]:
+    """Run a network in eval mode without gradients; what it prints goes to a stream of ours."""
+    modules = list(module.modules())
     with (
-        attributes(module),
-        evaluation_mode(module),
+        attributes(modules),
+        tensors(modules),
+        evaluation_mode(modules),
         random_state(),
-        slow_attention(),
-        default_dtype(),
-        redirect_stdout(sys.stderr),
+        settings(),
         torch.inference_mode(),
     ):
+        torch.backends.mha.set_fastpath_enabled(False)  # fused attention hides its products
+        sys.stdout = printed
         yield

@@ -15,6 +15,7 @@ device of the trace gets a twin, and a network that writes to one of its buffers
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Container, Iterable, Iterator
 from typing import Any
@@ -47,6 +48,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         self.trace = Trace(rung="real" if kernels else "meta", inputs=())
         self.paths = {id(child): path for path, child in module.named_modules()}
         self.stack: list[ModuleCall] = []
+        self.failed: tuple[BaseException, ModuleCall] | None = None
+        """The last exception that ended a call, and the innermost call that it ended."""
         self.called: set[int] = set()
         self.completed = 0
         self.constants: dict[int, tuple[Tensor, Value]] = {}
@@ -276,10 +279,13 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         call.inputs = self.values_in(args)
 
     def leave_module(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        """Forward hook: a module call ends."""
+        """Forward hook: a module call ends, or an exception ends it, which the network may catch."""
         if threading.get_ident() != self.thread:
             return
         call = self.stack[-1]
+        error = sys.exception() if output is None else None
+        if error is not None and (self.failed is None or self.failed[0] is not error):
+            self.failed = (error, call)
         call.outputs = self.values_in(output)
         call.last_node = len(self.trace.nodes)
         call.completed = self.completed
