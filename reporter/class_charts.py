@@ -31,16 +31,10 @@ def draw_bars(metrics: Metrics, theme: Theme) -> Figure:
     accuracies = [item.accuracy if item.count else 0.0 for item in classes]
     axes.barh(places, accuracies, height=0.68, color=theme.first)
     axes.axvline(metrics.accuracy, color=theme.second, linewidth=1.4, linestyle="--")
-    axes.annotate(
-        f"all classes {metrics.accuracy:.2f} %",
-        (metrics.accuracy, 1),
-        (0, 4),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha="center" if 12 < metrics.accuracy < 88 else "left" if metrics.accuracy <= 12 else "right",
-        color=theme.second,
-        fontsize=9,
-    )
+    side = "center" if 12 < metrics.accuracy < 88 else "left" if metrics.accuracy <= 12 else "right"
+    top, across = (metrics.accuracy, 1.0), axes.get_xaxis_transform()
+    overall = f"all classes {metrics.accuracy:.2f} %"
+    themes.aside(axes, overall, top, (0, 4), theme.second, xycoords=across, ha=side)
     small = 9 if step > 0.2 else 6.5
     for place, item in zip(places, classes, strict=True):
         text = f"{item.accuracy:.1f} %" if item.count else "no images"

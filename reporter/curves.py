@@ -30,19 +30,19 @@ def draw(history: Sequence[Epoch], theme: Theme) -> Figure:
     _pair(accuracy, history, ("train_accuracy", "test_accuracy"), theme)
     _mark(loss, best, last, "test_loss", theme)
     _mark(accuracy, best, last, "test_accuracy", theme)
-    _title(
+    themes.heading(
         loss,
         "Loss, mean per image",
         f"○ best epoch {best.test_loss:.4f}    ● last {last.test_loss:.4f}",
         theme,
     )
-    _title(
+    themes.heading(
         accuracy,
         "Accuracy [%]",
         f"○ best {best.test_accuracy:.2f} in epoch {best.epoch}    ● last {last.test_accuracy:.2f}",
         theme,
     )
-    _title(rate, "Learning rate at the end of the epoch", "", theme)
+    themes.heading(rate, "Learning rate at the end of the epoch", "", theme)
     numbers = [epoch.epoch for epoch in history]
     rate.plot(numbers, [epoch.learning_rate for epoch in history], color=theme.third, **_dots(history))
     rate.set_ylim(bottom=0)
@@ -94,20 +94,6 @@ def _mark(axes: Axes, best: Epoch, last: Epoch, name: str, theme: Theme) -> None
             axes.plot(
                 [epoch.epoch], [value], markersize=size, markerfacecolor=fill, markeredgewidth=1.6, **style
             )
-
-
-def _title(axes: Axes, title: str, note: str, theme: Theme) -> None:
-    pad = 20 if note else 6
-    axes.set_title(title, loc="left", color=theme.ink, fontsize=10.5, fontweight="bold", pad=pad)
-    axes.annotate(
-        note,
-        (0, 1),
-        (0, 7),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        color=theme.muted,
-        fontsize=9,
-    )
 
 
 def _epochs(axes: Axes, history: Sequence[Epoch], theme: Theme) -> None:

@@ -17,7 +17,7 @@ _ANYWHERE = re.compile(r"[\\`*\[\]|~$#]|<(?=[A-Za-z/!?])|&(?=[A-Za-z#])")
 # Between letters or digits an underscore is never emphasis, and escaped ones are hard to read in the source.
 _UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 # Bullets, rules, underlines of headings, numbers of lists, quotations.
-_AT_START = re.compile(r"^(?:[-+](?=[-+\s]|$)|=|>|\d{1,9}(?=[.)](?:\s|$)))")
+_AT_START = re.compile(r"^(?:[-+](?=[-+\s]|$)|=+$|>|\d{1,9}(?=[.)](?:\s|$)))")
 _LINK = re.compile(r"(?i)\b(https?|ftp)://|\bwww\.|(?<=\w)@(?=\w)")
 
 

@@ -13,67 +13,30 @@ from cifar_report.reporter import theme as themes
 from cifar_report.reporter.theme import Theme
 from cifar_report.reporter.wording import TIMES, field_sentence, field_size, plural
 
+DOTTED = 80
+"""Up to this many layers every layer gets a dot."""
+
 
 def draw(analysis: Analysis, layers: Sequence[Layer], theme: Theme) -> Figure:
     """Draw the field's size over the layers' numbers, on bands of equal map size."""
     made = themes.figure(4.1, theme)
     axes = themes.chart(made, (0.65, 0.55, 7.25, 2.75), theme)
-    numbers, sizes = _local(layers)
-    top = max([*(size for row in sizes for size in row), *analysis.input_shape[1:]]) * 1.12
-    names = ("height", "width") if any(len(set(row)) > 1 for row in sizes) else ("",)
-    for axis, (name, color, style) in enumerate(
-        zip(names, (theme.first, theme.second), ("-", "--"), strict=False)
-    ):
-        values = [row[min(axis, len(row) - 1)] for row in sizes]
-        axes.plot(numbers, values, style, drawstyle="steps-mid", color=color, linewidth=1.8, label=name)
-        if len(numbers) <= 80:
-            axes.plot(numbers, values, ".", color=color, markersize=5)
-        end = f"{values[-1]:,} px {name}".strip()
-        axes.annotate(
-            end,
-            (numbers[-1], values[-1]),
-            (7, 0),
-            textcoords="offset points",
-            va="center",
-            color=color,
-            fontsize=9.5,
-        )
-    _bands(axes, layers, theme)
     image = min(analysis.input_shape[1:])
+    _steps(axes, layers, theme)
+    _whole_image(axes, layers, image, theme)
+    _bands(axes, layers, theme)
     axes.axhline(image, color=theme.muted, linewidth=1, linestyle=":")
-    axes.annotate(
-        f"image {image} px",
-        (len(layers) + 0.5, image),
-        (7, 0),
-        textcoords="offset points",
-        va="center",
-        color=theme.muted,
-        fontsize=8.5,
-        annotation_clip=False,
-    )
+    themes.aside(axes, f"image {image:,} px", (len(layers) + 0.5, image), (7, 0), theme.muted, va="center")
+    sizes = [size for row in _local(layers)[1] for size in row]
     axes.set_xlim(0.5, len(layers) + 0.5)
-    axes.set_ylim(0, top)
+    axes.set_ylim(0, max([*sizes, image]) * 1.12)
     axes.xaxis.set_major_locator(MaxNLocator(12, integer=True, min_n_ticks=1))
     axes.grid(axis="y", color=theme.line, linewidth=0.6)
     axes.set_xlabel("Layer, by its number in the table", color=theme.muted, fontsize=9)
-    axes.set_title(
-        "Receptive field of one unit [px]",
-        loc="left",
-        color=theme.ink,
-        fontsize=10.5,
-        fontweight="bold",
-        pad=36,
-    )
     fields = analysis.totals.receptive_field
-    axes.annotate(
-        f"before global pooling {_in_pixels(fields.before_gap)}, at the output {_in_pixels(fields.output)}",
-        (0, 1),
-        (0, 22),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        color=theme.muted,
-        fontsize=9,
-    )
+    before, output = _in_pixels(fields.before_gap), _in_pixels(fields.output)
+    note = f"before global pooling {before}, at the output {output}"
+    themes.heading(axes, "Receptive field of one unit [px]", note, theme, above=15)
     return made
 
 
@@ -97,7 +60,31 @@ def describe(analysis: Analysis, layers: Sequence[Layer]) -> str:
     )
 
 
+def _steps(axes: Axes, layers: Sequence[Layer], theme: Theme) -> None:
+    """Draw one line, or one for height and one for width where they differ."""
+    numbers, sizes = _local(layers)
+    names = ("height", "width") if any(len(set(row)) > 1 for row in sizes) else ("",)
+    styles = zip(names, (theme.first, theme.second), ("-", "--"), strict=False)
+    for axis, (name, color, style) in enumerate(styles):
+        values = [row[min(axis, len(row) - 1)] for row in sizes]
+        axes.plot(numbers, values, style, drawstyle="steps-mid", color=color, linewidth=1.8)
+        if len(numbers) <= DOTTED:
+            axes.plot(numbers, values, ".", color=color, markersize=5)
+        end = f"{values[-1]:,} px {name}".strip()
+        themes.aside(axes, end, (numbers[-1], values[-1]), (7, 0), color, va="center", fontsize=9.5)
+
+
+def _whole_image(axes: Axes, layers: Sequence[Layer], image: int, theme: Theme) -> None:
+    """Mark layers with a global field at the height of the image."""
+    numbers = [n for n, layer in enumerate(layers, start=1) if layer.receptive_field.kind == "global"]
+    if numbers:
+        axes.plot(numbers, [image] * len(numbers), "s", color=theme.second, markersize=3)
+        themes.aside(axes, "global: sees the whole image", (numbers[0], image), (0, 5), theme.second)
+
+
 def _in_pixels(field: ReceptiveField) -> str:
+    if field.kind == "global":
+        return "the whole image"
     return f"{field_size(field)} px" if field.kind == "local" else field.kind
 
 
@@ -112,7 +99,8 @@ def _local(layers: Sequence[Layer]) -> tuple[list[int], list[tuple[int, ...]]]:
 
 
 def _map_size(layer: Layer) -> tuple[int, ...]:
-    return layer.output_shape[2:] if layer.output_shape else ()
+    """Return height and width of the layer's maps; vectors and tokens are no maps."""
+    return layer.output_shape[2:] if layer.output_shape and len(layer.output_shape) > 3 else ()
 
 
 def _map_text(size: tuple[int, ...]) -> str:
@@ -146,14 +134,7 @@ def _bands(axes: Axes, layers: Sequence[Layer], theme: Theme) -> None:
         if index % 2 == 0:
             axes.axvspan(start, end, color=theme.band, linewidth=0, zorder=0)
         if len(group) >= len(layers) / 22 and size:
-            axes.annotate(
-                _map_text(size),
-                ((start + end) / 2, 1),
-                (0, 4),
-                xycoords=("data", "axes fraction"),
-                textcoords="offset points",
-                ha="center",
-                color=theme.muted,
-                fontsize=8.5,
-            )
+            middle = ((start + end) / 2, 1.0)
+            across = axes.get_xaxis_transform()
+            themes.aside(axes, _map_text(size), middle, (0, 4), theme.muted, xycoords=across, ha="center")
         start = end

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -83,6 +83,23 @@ def chart(figure: Figure, box: tuple[float, float, float, float], theme: Theme) 
     axes.tick_params(colors=theme.muted, labelsize=9, length=3, color=theme.line)
     axes.set_axisbelow(True)
     return axes
+
+
+def heading(axes: Axes, title: str, note: str, theme: Theme, above: float = 0) -> None:
+    """Write a title and a quieter line beneath it, `above` points higher than usual."""
+    pad = above + (20 if note else 6)
+    axes.set_title(title, loc="left", color=theme.ink, fontsize=10.5, fontweight="bold", pad=pad)
+    aside(axes, note, (0, 1), (0, above + 7), theme.muted, xycoords="axes fraction")
+
+
+def aside(
+    axes: Axes, text: str, place: tuple[float, float], shift: tuple[float, float], color: str, **options: Any
+) -> None:
+    """Write beside a place of the axes, shifted by points."""
+    options = {"fontsize": 9, **options}
+    axes.annotate(
+        text, place, shift, textcoords="offset points", color=color, annotation_clip=False, **options
+    )
 
 
 def sheet(figure: Figure) -> Axes:
