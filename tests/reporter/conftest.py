@@ -11,7 +11,7 @@ import pytest
 SYNTHETIC = runpy.run_path(str(Path(__file__).with_name("synthetic_run.py")))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def synthetic() -> dict[str, Any]:
     """The names of synthetic_run.py: makers of a made-up run's parts."""
     return SYNTHETIC

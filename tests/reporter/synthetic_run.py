@@ -154,7 +154,7 @@ def config(classes: tuple[str, ...] = CLASSES, epochs: int = 4) -> RunConfig:
         precision="float32",
         assignment={
             "id": "shapes-1",
-            "title": "Shapes, session 1",
+            "title": "Shapes, lesson 1",
             "prose": "Tell shapes apart.\n\n- fewer than 1,000 parameters\n- field of more than 52",
             "constraints": list(constraints),
         },

@@ -164,7 +164,7 @@ def test_every_constraint_has_required_measured_margin_and_evidence(readme: Path
 
 def test_the_assignment_stands_in_its_own_words(readme: Path) -> None:
     text = readme.read_text(encoding="utf-8")
-    assert "**Shapes, session 1 (shapes-1)**\n\nTell shapes apart.\n\n- fewer than 1,000 parameters\n" in text
+    assert "**Shapes, lesson 1 (shapes-1)**\n\nTell shapes apart.\n\n- fewer than 1,000 parameters\n" in text
 
 
 def test_the_headline_is_the_last_epoch_and_the_best_is_named_as_such(readme: Path) -> None:
