@@ -24,8 +24,26 @@ _GLOBAL_HOOKS = tuple([value for name, value in vars(nn_module).items() if name.
 
 _CUDNN = torch.backends.cudnn
 
+
+def _default_device() -> torch.device | None:
+    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+    return None if context is None else context.device
+
+
+def _autocast() -> tuple[Any, ...]:
+    return tuple([(torch.is_autocast_enabled(d), torch.get_autocast_dtype(d)) for d in ("cpu", "cuda")])
+
+
+def _set_autocast(states: tuple[Any, ...]) -> None:
+    for device, (enabled, dtype) in zip(("cpu", "cuda"), states, strict=True):
+        torch.set_autocast_enabled(device, enabled)
+        torch.set_autocast_dtype(device, dtype)
+
+
 _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (torch.get_default_dtype, torch.set_default_dtype),
+    (_default_device, torch.set_default_device),
+    (_autocast, _set_autocast),
     (torch.get_num_threads, torch.set_num_threads),
     (torch.is_grad_enabled, torch.set_grad_enabled),
     (torch.is_anomaly_enabled, torch.set_anomaly_enabled),

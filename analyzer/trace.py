@@ -91,6 +91,7 @@ def _run(module: nn.Module, arguments: Arguments, tracer: Tracer, printed: TextI
         finally:
             for hook in hooks:
                 hook.remove()
+            tracer.restore_versions()
         trace.outputs = tracer.values_in(output)
     if not any(isinstance(leaf, Tensor) for leaf in tree_flatten(output)[0]):
         raise ModelError(

@@ -57,8 +57,11 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         self.made: set[int] = set()
         """Storages of constants that the network made during the trace, which it may write to."""
         self.twins: dict[int, Tensor] = {}
-        self.copies: dict[int, Tensor] = {}
-        """Copies of the caller's tensors that the network wrote to."""
+        self.copies: dict[int, torch.UntypedStorage] = {}
+        """Copies of the caller's memory that the network wrote to, by storage."""
+        self.versions: list[tuple[Tensor, int]] = []
+        """These tensors of the caller, and how often they had been written to before; torch counts a write
+        even though the copy got it, and would refuse to run backward through the tensor's earlier uses."""
         self.viewed: set[int] = set()
         """Roots that have views."""
         self.writes: dict[int, Value] = {}
@@ -167,12 +170,41 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return arguments in which what the network writes to is a copy of the caller's tensor."""
         if func._schema.is_mutable:
-            target = args[0] if args else None
-            if isinstance(target, Tensor) and self.is_the_callers(target) and id(target) not in self.copies:
-                self.copies[id(target)] = target.clone()
+            if args and isinstance(args[0], Tensor):
+                self.about_to_write(args[0], copy=True)
+        elif func._schema.name in _HIDDEN_WRITES:
+            for statistics in args[3:5]:
+                if isinstance(statistics, Tensor):
+                    self.about_to_write(statistics, copy=True)
         if self.copies:
-            args, kwargs = tree_map_only(Tensor, lambda t: self.copies.get(id(t), t), (args, kwargs))
+            args, kwargs = tree_map_only(Tensor, self.copied, (args, kwargs))
         return args, kwargs
+
+    def about_to_write(self, target: Tensor, *, copy: bool) -> None:
+        """Keep what the network writes to, when it is the caller's, and work on a copy from now on."""
+        if not self.is_the_callers(target):
+            return
+        if not target.is_inference():
+            self.versions.append((target, target._version))
+        if copy:
+            storage = target.untyped_storage()
+            if storage._cdata not in self.copies:
+                self.copies[storage._cdata] = fresh = storage.clone()  # type: ignore[no-untyped-call]  # untyped in torch
+                self.made.add(fresh._cdata)
+
+    def copied(self, tensor: Tensor) -> Tensor:
+        """Return a tensor in the copy of its memory, if there is one."""
+        storage = self.copies.get(tensor.untyped_storage()._cdata) if tensor.layout == torch.strided else None
+        if storage is None:
+            return tensor
+        with torch.inference_mode(tensor.is_inference()):
+            fresh = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+            return fresh.set_(storage, tensor.storage_offset(), tensor.shape, tensor.stride())
+
+    def restore_versions(self) -> None:
+        """Take back that torch counted writes to the caller's tensors."""
+        for tensor, version in reversed(self.versions):
+            torch._C._autograd._unsafe_set_version_counter((tensor,), (version,))
 
     def is_the_callers(self, tensor: Tensor) -> bool:
         """Return whether the trace found a tensor, rather than made it."""
@@ -193,6 +225,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             target = torch.empty(shape, dtype=dtype, device=META)
             self.record(func, op, symbols, named, [target], False)
         else:
+            self.about_to_write(target, copy=False)
             self.record(func, op, symbols, named, [target], True)
         return target
 
@@ -210,6 +243,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         if self.kernels:
             args, kwargs = self.with_copies(func, args, kwargs)
         else:
+            if target is not None:
+                self.about_to_write(target, copy=False)
             args, kwargs = tree_map_only(Tensor, self.twin, (args, kwargs))
             if isinstance(kwargs.get("device"), torch.device):
                 kwargs = {**kwargs, "device": META}
@@ -300,6 +335,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             return (self.value_of(data[0]),)
         return tuple([self.value_of(item) for item in tree_flatten(data)[0] if isinstance(item, Tensor)])
 
+
+_HIDDEN_WRITES = frozenset({"aten::batch_norm", "aten::instance_norm"})
+"""They update running statistics, which their schemas don't tell."""
 
 _NAMES: dict[Any, tuple[str, bool]] = {}
 
