@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cifar_report.cli.training import Request, exit_code, run_training, summary, training_options
+from cifar_report.cli.training import Request, run_training, summary, training_options, verdicts
 
 EPILOG = """
 \b
@@ -33,7 +33,9 @@ def train(context: click.Context, /, **values: Any) -> None:
     in as (N, 3, 32, 32), augmented as the assignment asks. Everything about the run lies in its
     folder, from which `cifar-report report` writes the report.
     """
+    from cifar_report.analyzer.constraints import exit_code
+
     run = run_training(context, Request(**values))
     click.echo(summary(run))
     click.echo(run.folder)
-    context.exit(exit_code(run))
+    context.exit(exit_code(verdicts(run)))

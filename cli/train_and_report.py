@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cifar_report.cli.training import Request, exit_code, run_training, summary, training_options
+from cifar_report.cli.training import Request, run_training, summary, training_options, verdicts
 
 EPILOG = """
 \b
@@ -27,6 +27,7 @@ def train_and_report(context: click.Context, /, **values: Any) -> None:
 
     The same as `train` followed by `report`.
     """
+    from cifar_report.analyzer.constraints import exit_code
     from cifar_report.reporter.write import write_report
 
     run = run_training(context, Request(**values))
@@ -34,4 +35,4 @@ def train_and_report(context: click.Context, /, **values: Any) -> None:
     click.echo(summary(run))
     click.echo(paths.readme)
     click.echo(paths.html)
-    context.exit(exit_code(run))
+    context.exit(exit_code(verdicts(run)))

@@ -6,7 +6,7 @@ import contextlib
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cifar_report.analyzer.constraints import Verdict
     from cifar_report.trainer.run import Run
 
+NAMED_DATA = ("cifar10", "digits")
 DEFAULT_MODEL = "document_003"
 EPOCHS = {"digits": 12}
 """Enough for more than 95 % on the digits in about a minute on two cores."""
@@ -180,17 +181,16 @@ def _train(request: Request, folder: Path) -> Run:
 
 def _goals(request: Request) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
     """Return the assignment as data, and all constraints in force; a wrong one raises UsageError."""
+    from cifar_report.analyzer.assignments import load_assignment
     from cifar_report.analyzer.constraints import parse_constraint
 
-    assignment = None
-    if request.assignment:
-        from cifar_report.analyzer.assignments import load_assignment
-
-        assignment = asdict(load_assignment(request.assignment))
-    constraints = (*(assignment["constraints"] if assignment else ()), *request.require)
-    for text in constraints:
+    assignment = load_assignment(request.assignment) if request.assignment else None
+    if assignment and request.data in NAMED_DATA and request.data != assignment.data:
+        talk(f"{assignment.id} is about {assignment.data}: its accuracy says little about {request.data}")
+    for text in request.require:
         parse_constraint(text)
-    return assignment, constraints
+    constraints = (*(assignment.constraints if assignment else ()), *request.require)
+    return assignment.to_dict() if assignment else None, constraints
 
 
 def _resume(folder: Path, workers: int | None) -> Run:
@@ -238,14 +238,6 @@ def verdicts(run: Run) -> tuple[Verdict, ...]:
         raise ValueError(f"{run.folder} is not complete")
     measured = {"test_accuracy": run.metrics.accuracy, "epochs": float(len(run.history))}
     return judge([parse_constraint(text) for text in run.config.constraints], run.analysis, measured)
-
-
-def exit_code(run: Run) -> int:
-    """Return 1 where a constraint is not met, 4 where one is unknown or not measured, else 0."""
-    states = {verdict.state for verdict in verdicts(run)}
-    if "not met" in states:
-        return 1
-    return 4 if states - {"met"} else 0
 
 
 def _verdict_line(verdict: Verdict) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from cifar_report.trainer.loader import AugmentedImages, EpochPlan, choose_worke
 from cifar_report.trainer.network import Network, try_out
 from cifar_report.trainer.optimize import make_optimizer
 from cifar_report.trainer.options import Options, choose_device, make_config
-from cifar_report.trainer.place import appearing_whole, check_place
+from cifar_report.trainer.place import appearing_whole, check_place, discard, missing_folders
 from cifar_report.trainer.records import Augmentation, DataFacts, Epoch, RunConfig, to_dict
 from cifar_report.trainer.run import Run, read_run
 from cifar_report.trainer.samples import write_predictions, write_samples
@@ -66,6 +65,7 @@ def train(
     work = _Work.prepare(module, data, make_config(options, facts(data)), options.workers)
     try_out(work.network, *_first_images(data))
     state = State(work.network.module.state_dict(), work.optimizer.state_dict(), ())
+    made = missing_folders(folder)
     with appearing_whole(folder) as partial:
         write_json(partial / "config.json", to_dict(work.config))
         write_json(partial / "environment.json", describe_environment(work.config.device))
@@ -77,7 +77,7 @@ def train(
         return _go_on(work, folder, state, listener)
     except Exception:
         if not read_run(folder).history:
-            shutil.rmtree(folder)
+            discard(folder, made)
         raise
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cifar_report.analyzer.errors import UsageError
@@ -38,6 +38,19 @@ def check_place(folder: Path, *, overwrite: bool = False) -> None:
 
 def _is_run(folder: Path) -> bool:
     return (folder / "config.json").is_file() and (folder / "history.jsonl").is_file()
+
+
+def missing_folders(folder: Path) -> tuple[Path, ...]:
+    """Return the folder and those above it that don't exist yet, innermost first."""
+    return tuple(path for path in (folder, *folder.absolute().parents) if not path.exists())
+
+
+def discard(folder: Path, made: tuple[Path, ...]) -> None:
+    """Remove a run that came to nothing, and the folders that were made for it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in made:
+        with suppress(OSError):
+            path.rmdir()
 
 
 def free_place(parent: Path, name: str) -> Path:
