@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import write_result
-from cifar_report.cli.options import analyze_model, input_option, output_option
+from cifar_report.cli.options import input_option, load_and_analyze, output_option
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cifar_report.analyzer.analysis import Analysis
 
 _EPILOG = """
 \b
@@ -17,6 +24,7 @@ Examples:
   cifar-report analyze model.py:Net --style torchsummary
   cifar-report analyze document_003 --style torchscan
   cifar-report analyze model.py --input 3,224,224 --format json -o analysis.json
+  cifar-report analyze model.py --second-opinion
 
 \b
 Conventions: MACs are multiply-accumulates of convolution, linear, matrix and attention products for one
@@ -40,8 +48,15 @@ image, FLOPs are twice that. Receptive fields are theoretical: not clipped at th
     show_default=True,
     help="json is the whole analysis.",
 )
+@click.option(
+    "--second-opinion",
+    is_flag=True,
+    help="Ask fvcore and torchscan too, and say layer by layer why they differ.",
+)
 @output_option
-def analyze(model: str, shape: str, style: str | None, form: str, output: Path | None) -> None:
+def analyze(
+    model: str, shape: str, style: str | None, form: str, second_opinion: bool, output: Path | None
+) -> None:
     """Trace MODEL once and print what each layer costs and sees.
 
     MODEL is model.py, model.py:Net, model.py:build(), package.module:Net(num_classes=10) or a built-in
@@ -49,11 +64,22 @@ def analyze(model: str, shape: str, style: str | None, form: str, output: Path |
     """
     from cifar_report.analyzer import summary
 
+    if style and second_opinion:
+        raise UsageError(
+            f"--style {style} is a look of our table alone", hint="leave it or --second-opinion out"
+        )
     if style and form != "table":
         raise UsageError(
             f"--style {style} is a look of the table, --format {form} has none", hint="give one of them"
         )
-    analysis = analyze_model(model, shape)
+    if second_opinion and form == "csv":
+        raise UsageError(
+            "--second-opinion has no CSV", expected="--format table, markdown or json", found="--format csv"
+        )
+    loaded, analysis = load_and_analyze(model, shape)
+    if second_opinion:
+        write_result(_with_second_opinion(loaded.module, analysis, form), output)
+        return
     writers = {
         "tree": summary.tree_table,
         "torchsummary": summary.torchsummary_table,
@@ -67,3 +93,14 @@ def analyze(model: str, shape: str, style: str | None, form: str, output: Path |
         else writers[style or ("tree" if form == "table" else form)](analysis)
     )
     write_result(text, output)
+
+
+def _with_second_opinion(network: nn.Module, analysis: Analysis, form: str) -> str:
+    """Return the comparison with two other tools; as JSON, beside the analysis itself."""
+    from cifar_report.analyzer.second_opinion import second_opinion
+    from cifar_report.analyzer.second_opinion_text import markdown_table, text_table
+
+    opinion = second_opinion(network, analysis)
+    if form == "json":
+        return json.dumps({**analysis.to_dict(), "second_opinion": opinion.to_dict()}, indent=1)
+    return markdown_table(opinion) if form == "markdown" else text_table(opinion)

@@ -36,6 +36,8 @@ EXTRAS = {
     "sklearn": "digits",
     "jinja2": "report",
     "matplotlib": "report",
+    "fvcore": "second-opinion",
+    "torchscan": "second-opinion",
 }
 """Which extra brings a library that serves only some commands."""
 
@@ -53,6 +55,9 @@ COMMANDS = {
     "check": Entry("cifar_report.cli.check:check", "Check a network against a budget or an assignment."),
     "analyze": Entry(
         "cifar_report.cli.analyze:analyze", "Show every layer's shape, cost and receptive field."
+    ),
+    "compare": Entry(
+        "cifar_report.cli.compare:compare", "Show costs, fields and structure of networks side by side."
     ),
     "models": Entry("cifar_report.cli.models:models", "List the built-in networks."),
     "assignments": Entry("cifar_report.cli.assignments:assignments", "List the built-in assignments."),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cifar_report.analyzer.analysis import Analysis
+    from cifar_report.analyzer.load import LoadedModel
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
@@ -56,6 +57,11 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def analyze_model(model: str, shape: str) -> Analysis:
     """Load a network by name and analyse it; say so where something was chosen or took long."""
+    return load_and_analyze(model, shape)[1]
+
+
+def load_and_analyze(model: str, shape: str) -> tuple[LoadedModel, Analysis]:
+    """Do the same for a command that goes on with the network itself."""
     from cifar_report.analyzer.assemble import analyze
     from cifar_report.analyzer.load import load_model
 
@@ -69,4 +75,4 @@ def analyze_model(model: str, shape: str) -> Analysis:
         talk(f"analysed {len(analysis.operators):,} operators in {time.monotonic() - start:.1f} s")
     if analysis.rung == "real":
         talk("traced on real tensors: the network asks for values, so other inputs may take other branches")
-    return analysis
+    return loaded, analysis

@@ -50,10 +50,24 @@ ALLOWED = {
 }
 """Besides the standard library and the room itself."""
 
-EXCEPTIONS = {"analyzer/load.py": {"cifar_report.models.registry"}}
-"""A built-in name is one of the names that a network has."""
+EXCEPTIONS = {
+    # A built-in name is one of the names that a network has.
+    "analyzer/load.py": {"cifar_report.models.registry"},
+    # The second opinion is theirs; imported in functions, for `--second-opinion` alone.
+    "analyzer/second_opinion_tools.py": {"fvcore", "torchscan"},
+}
 
-HEAVY = {"torchvision", "albumentations", "matplotlib", "jinja2", "sklearn", "cv2", "scipy"}
+HEAVY = {
+    "torchvision",
+    "albumentations",
+    "matplotlib",
+    "jinja2",
+    "sklearn",
+    "cv2",
+    "scipy",
+    "fvcore",
+    "torchscan",
+}
 
 
 def sources(room: str) -> list[Path]:

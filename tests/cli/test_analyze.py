@@ -4,6 +4,7 @@ import csv
 import io
 import json
 
+import pytest
 from click.testing import CliRunner, Result
 
 from cifar_report.analyzer import Analysis
@@ -53,3 +54,20 @@ def test_another_input_gives_other_costs_and_the_same_parameters():
 def test_style_and_format_exclude_each_other():
     result = CliRunner().invoke(main, ["analyze", "document_003", "--style", "tree", "--format", "json"])
     assert result.exit_code != 0
+
+
+def test_a_second_opinion_stands_beside_ours():
+    text = run("document_003", "--second-opinion").stdout
+    assert "fvcore adds batch_norm" in text
+    assert "19,194,880" in text
+    result = run("document_003", "--second-opinion", "--format", "json")
+    assert Analysis.from_json(result.stdout).totals.params == 86816
+    tools = {tool["tool"]: tool for tool in json.loads(result.stdout)["second_opinion"]["tools"]}
+    assert tools["fvcore"]["params"] == tools["torchscan"]["params"] == 86816
+
+
+@pytest.mark.parametrize("other", [("--format", "csv"), ("--style", "tree")])
+def test_a_second_opinion_has_one_look(other):
+    result = run("document_003", "--second-opinion", *other)
+    assert result.exit_code == 2
+    assert other[0] in result.stderr
