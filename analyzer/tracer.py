@@ -68,6 +68,11 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         """The last value written in place to a root that has views."""
         self.thread = threading.get_ident()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Tell torch not to wrap `__torch_dispatch__`: that imports the compiler, which takes a second."""
+        return False
+
     # Values
 
     def new_value(self, tensor: Tensor, producer: int, root: int | None = None) -> Value:
