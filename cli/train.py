@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from cifar_report.cli.training import Request, run_training, summary, training_options, verdicts
+from cifar_report.cli.training import run_training, summary, verdicts
+from cifar_report.cli.training_options import Request, training_options
 
 EPILOG = """
 \b

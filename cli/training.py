@@ -1,4 +1,4 @@
-"""What `train` and `train-and-report` share: the options, and the way from them to a run."""
+"""What `train` and `train-and-report` share: the way from their options to a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,109 +14,19 @@ from click.core import ParameterSource
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import talk
+from cifar_report.cli.training_options import Request
 
 if TYPE_CHECKING:
     from cifar_report.analyzer.constraints import Verdict
     from cifar_report.trainer.run import Run
 
 NAMED_DATA = ("cifar10", "digits")
-DEFAULT_MODEL = "document_003"
 EPOCHS = {"digits": 12}
 """Enough for more than 95 % on the digits in about a minute on two cores."""
 OTHER_EPOCHS = 20
 
-PLACES = {"resume", "workers", "verbose"}
+BESIDE_RESUME = {"resume", "workers", "verbose"}
 """What may stand beside `--resume`: the rest is the run's already."""
-
-OPTIONS = (
-    click.argument("model", required=False, default=DEFAULT_MODEL),
-    click.option(
-        "--data",
-        default="cifar10",
-        show_default=True,
-        metavar="cifar10|digits|FOLDER",
-        help="Images: CIFAR-10 (downloaded to data/ once), scikit-learn's digits, a folder with "
-        "train/CLASS/ and test/CLASS/, or CIFAR-10's original batch folder.",
-    ),
-    click.option(
-        "--epochs",
-        type=click.IntRange(min=1),
-        help="Passes over the training images.  [12 for digits, else 20]",
-    ),
-    click.option("--batch-size", type=click.IntRange(min=2), default=128, show_default=True),
-    click.option(
-        "--lr",
-        type=click.FloatRange(min=0, min_open=True),
-        default=0.2,
-        show_default=True,
-        help="Highest learning rate of the one-cycle schedule.",
-    ),
-    click.option(
-        "--seed",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default=True,
-        help="The same seed gives the same run on the same machine.",
-    ),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
-    click.option(
-        "--precision",
-        type=click.Choice(["auto", "float32", "bfloat16"]),
-        default="auto",
-        show_default=True,
-        help="Of training; evaluation is in float32. auto takes bfloat16 where it is faster.",
-    ),
-    click.option("--assignment", metavar="ID", help="Judge the run by an assignment: an id or a TOML file."),
-    click.option(
-        "--require",
-        multiple=True,
-        metavar="EXPR",
-        help="A constraint, such as 'test_accuracy >= 85'; repeatable.",
-    ),
-    click.option(
-        "--out",
-        type=click.Path(path_type=Path),
-        metavar="DIR",
-        help="The run's folder, new or empty.  [runs/DATA-MODEL]",
-    ),
-    click.option("--overwrite", is_flag=True, help="Replace a run that lies in --out."),
-    click.option(
-        "--resume",
-        type=click.Path(path_type=Path),
-        metavar="RUN",
-        help="Go on with a run that was stopped, as if it hadn't been.",
-    ),
-    click.option(
-        "--workers", type=click.IntRange(min=0), help="Processes that augment images; the result is the same."
-    ),
-)
-
-
-def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the argument and the options of a training."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The values of `training_options`."""
-
-    model: str
-    data: str
-    epochs: int | None
-    batch_size: int
-    lr: float
-    seed: int
-    device: str
-    precision: str
-    assignment: str | None
-    require: tuple[str, ...]
-    out: Path | None
-    overwrite: bool
-    resume: Path | None
-    workers: int | None
 
 
 def run_training(context: click.Context, request: Request) -> Run:
@@ -251,7 +160,7 @@ def _refuse_beside_resume(context: click.Context) -> None:
     given = [
         parameter.opts[0]
         for parameter in context.command.params
-        if parameter.name not in PLACES
+        if parameter.name not in BESIDE_RESUME
         and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
     ]
     if given:

@@ -16,6 +16,7 @@ from urllib.error import URLError
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.trainer.extras import load_extra
 from cifar_report.trainer.listen import Listener
+from cifar_report.trainer.place import missing_folders, remove_empty
 
 _CHUNK = 1 << 18
 _TIMEOUT = 30
@@ -33,6 +34,7 @@ def fetch_cifar10(root: Path, listener: Listener) -> Path:
     if folder.is_dir():
         return folder
     archive = root / source.filename
+    made = missing_folders(root)
     try:
         root.mkdir(parents=True, exist_ok=True)
         if not archive.exists():
@@ -41,6 +43,8 @@ def fetch_cifar10(root: Path, listener: Listener) -> Path:
         _unpack(archive, source.base_folder)
     except OSError as error:
         raise UsageError(f"CIFAR-10 can't be stored in {root}", found=str(error)) from error
+    finally:
+        remove_empty(made)
     return folder
 
 

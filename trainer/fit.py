@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from cifar_report.trainer.loader import AugmentedImages, EpochPlan, choose_worke
 from cifar_report.trainer.network import Network, try_out
 from cifar_report.trainer.optimize import make_optimizer
 from cifar_report.trainer.options import Options, choose_device, make_config
-from cifar_report.trainer.place import appearing_whole, check_place, discard, missing_folders
+from cifar_report.trainer.place import appearing_whole, check_place, missing_folders, remove_empty
 from cifar_report.trainer.records import Augmentation, DataFacts, Epoch, RunConfig, to_dict
 from cifar_report.trainer.run import Run, read_run
 from cifar_report.trainer.samples import write_predictions, write_samples
@@ -77,7 +78,8 @@ def train(
         return _go_on(work, folder, state, listener)
     except Exception:
         if not read_run(folder).history:
-            discard(folder, made)
+            shutil.rmtree(folder)
+            remove_empty(made)
         raise
 
 

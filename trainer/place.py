@@ -45,10 +45,9 @@ def missing_folders(folder: Path) -> tuple[Path, ...]:
     return tuple(path for path in (folder, *folder.absolute().parents) if not path.exists())
 
 
-def discard(folder: Path, made: tuple[Path, ...]) -> None:
-    """Remove a run that came to nothing, and the folders that were made for it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    for path in made:
+def remove_empty(folders: tuple[Path, ...]) -> None:
+    """Remove the folders that hold nothing, such as those made for a run that came to nothing."""
+    for path in folders:
         with suppress(OSError):
             path.rmdir()
 
