@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from cifar_report.analyzer.errors import UsageError
@@ -43,7 +42,7 @@ def _load_path(folder: Path, listener: Listener) -> ImageData:
         if all((folder / split).is_dir() for split in ("train", "test")):
             return load_folder(folder, listener)
         if batches := find_batches(folder):
-            return replace(load_batches(batches, listener), name=folder.resolve().name)
+            return load_batches(batches, listener)
     except OSError as error:
         raise UsageError(f"{folder} can't be read", found=str(error)) from error
     raise UsageError(

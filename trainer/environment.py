@@ -28,7 +28,7 @@ def describe_environment(device: str) -> dict[str, Any]:
     """Return versions, device, threads and the commit of the current folder, as JSON-ready data."""
     return {
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "versions": {name: found for name in _LIBRARIES if (found := _version(name))},
         "device": torch.cuda.get_device_name() if device == "cuda" else _cpu_name(),
         "cuda": torch.version.cuda if device == "cuda" else None,

@@ -31,7 +31,7 @@ def load_folder(folder: Path, listener: Listener) -> ImageData:
     note = _resize_note(reader.sizes)
     if note:
         listener.note(note)
-    return ImageData(name=folder.resolve().name, classes=classes, train=train, test=test, note=note)
+    return ImageData(name=folder.absolute().name, classes=classes, train=train, test=test, note=note)
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
