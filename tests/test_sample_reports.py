@@ -1,0 +1,37 @@
+"""The reports that ship are what `cifar-report report` writes today from the runs beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cifar_report.reporter.write import write_report
+from cifar_report.trainer.run import read_run
+
+FOLDER = Path(__file__).parent.parent / "sample_reports"
+SAMPLES = sorted(path.parent for path in FOLDER.glob("*/config.json"))
+
+
+def test_both_samples_are_there_and_named_with_their_commands():
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert {sample.name for sample in SAMPLES} == {"cifar10", "digits"}
+    for sample in SAMPLES:
+        assert f"--out sample_reports/{sample.name}" in text
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
+def test_the_readme_is_what_the_run_gives(sample: Path, tmp_path: Path, overwrite: bool):
+    written = write_report(sample, sample if overwrite else tmp_path)
+    shipped = (sample / "README.md").read_text(encoding="utf-8")
+    assert written.readme.read_text(encoding="utf-8") == shipped
+    pictures = {path.name for path in (sample / "figures").iterdir()}
+    assert {path.name for path in (written.readme.parent / "figures").iterdir()} == pictures
+
+
+def test_the_cifar10_sample_evaluated_every_test_image():
+    run = read_run(FOLDER / "cifar10")
+    assert run.metrics is not None
+    assert run.metrics.count == 10_000
+    assert [entry.test_count for entry in run.history] == [10_000, 10_000]
+    assert [entry.train_count for entry in run.history] == [50_000, 50_000]
