@@ -10,6 +10,7 @@ from torch import nn
 from cifar_report.analyzer import (
     field_rules,  # noqa: F401 - registers its rules
     field_views,  # noqa: F401 - registers its rules
+    field_writes,  # noqa: F401 - registers its rules
 )
 from cifar_report.analyzer.analysis import Analysis, FieldTotals, Operator, ReceptiveField, Totals
 from cifar_report.analyzer.backward_field import compute_boxes
@@ -52,6 +53,7 @@ def analyze(
         raise UsageError(f"analyze needs an nn.Module, not {module!r}", hint=f"pass an instance: {spelled}")
     arguments = read_inputs(tuple(input_shape) if inputs is None else inputs)
     trace = trace_network(module, arguments, RULES)
+    module = trace.calls[0].module  # a copy, if it had lazy layers
     fields = compute_fields(trace)
     boxes = compute_boxes(trace, fields)
     costs = [cost_of(node) for node in trace.nodes]
@@ -61,7 +63,7 @@ def analyze(
         return rows.names[rows.row_of_node[node]]
 
     def operator_name(node: int) -> str:
-        return f"{trace.nodes[node].op} in {layer_name(node)}"
+        return _operator_name(trace.nodes[node], trace)
 
     described: dict[int, ReceptiveField] = {}
 
@@ -99,7 +101,7 @@ def analyze(
             activation_bytes=memory.total,
             peak_activation_bytes=memory.peak,
             receptive_field=FieldTotals(before_gap=field_of(before_gap), output=field_of(trace.outputs[0])),
-            unknown_ops=_unknown(trace, costs, rows),
+            unknown_ops=_unknown(trace, costs),
         ),
         layers=layers,
         operators=tuple(
@@ -129,13 +131,17 @@ def _last_map(trace: Trace, fields: Fields) -> Value:
     return trace.inputs[trace.image]
 
 
-def _unknown(trace: Trace, costs: Sequence[Cost], rows: Rows) -> tuple[str, ...]:
+def _unknown(trace: Trace, costs: Sequence[Cost]) -> tuple[str, ...]:
     names = [
-        f"{node.op} in {rows.names[rows.row_of_node[node.index]]}"
+        _operator_name(node, trace)
         for node, cost in zip(trace.nodes, costs, strict=True)
         if node.op not in RULES or cost.macs is None
     ]
     return tuple(dict.fromkeys(names))
+
+
+def _operator_name(node: Node, trace: Trace) -> str:
+    return f"{node.op} in {trace.calls[node.call].path or 'the network itself'}"
 
 
 def _operator(node: Node, cost: Cost, rows: Rows, field: ReceptiveField) -> Operator:

@@ -65,6 +65,10 @@ def _pull_back(node: Node, out: Value, box: Box) -> list[tuple[Value, Box]]:
         wanted = rule(node, out, box)
         if wanted is not None:
             return [(values[0], wanted), *((value, whole(value)) for value in values[1:])]
+    if node.op == "copy":
+        return [(value, _aligned(value, out, box)) for value in values if value is node.args[1]]
+    if node.op in ("write_slice", "write_select"):
+        return [(value, wanted) for value, wanted in _write(node, box) if value.live]
     if node.op in ("cat", "concat", "concatenate"):
         return _cat(node, box)
     return [(value, whole(value)) for value in values]
@@ -193,6 +197,18 @@ def _reduction(node: Node, out: Value, box: Box) -> Box | None:
         interval if n == m else (0, n - 1)
         for n, m, interval in zip(value.shape, out.shape, box, strict=True)
     ])  # fmt: skip
+
+
+def _write(node: Node, box: Box) -> list[tuple[Value, Box]]:
+    """Split what is wanted of a tensor into what is left of it and what was written to it."""
+    base, written, dim, start = node.args[:4]
+    if node.op == "write_select":
+        return [(base, box), (written, (*box[:dim], *box[dim + 1 :]))]
+    step = node.args[4]
+    low, high = ((edge - start) // step for edge in box[dim])
+    low, high = max(low, 0), min(high, written.shape[dim] - 1)
+    inner = [(written, (*box[:dim], (low, high), *box[dim + 1 :]))] if low <= high else []
+    return [(base, box), *inner]
 
 
 def _cat(node: Node, box: Box) -> list[tuple[Value, Box]]:

@@ -150,7 +150,10 @@ def _hint(module: nn.Module, error: BaseException, arguments: Arguments, runs: R
         return "a network is called to compute: take sys.exit out of forward"
     if isinstance(error, NotImplementedError) and type(module).forward is nn.Module.forward:
         return "give the class a method forward(self, x)"
-    if any(p.is_meta for p in module.parameters()) and "meta" in str(error):
+    said = _said(error)
+    if "does not require grad" in said:
+        return "forward asks for gradients of its own; the analysis runs without"
+    if any(p.is_meta for p in module.parameters()) and "meta" in said:
         return "its parameters are on the meta device and have no values: build it on the cpu"
     specs = arguments.specs()
     if len(specs) != 1 or not isinstance(error, RuntimeError | ValueError | AssertionError | IndexError):

@@ -29,10 +29,10 @@ from cifar_report.analyzer.shadow import (
 ELEMENTWISE = (
     "abs", "acos", "add", "addcdiv", "addcmul", "alias", "asin", "atan", "atan2", "bitwise_and",
     "bitwise_not", "bitwise_or", "bitwise_xor", "ceil", "celu", "clamp", "clamp_max", "clamp_min", "clip",
-    "clone", "contiguous", "copy", "copysign", "cos", "cosh", "detach", "div", "divide", "dropout", "elu",
+    "clone", "contiguous", "copysign", "cos", "cosh", "detach", "div", "divide", "dropout", "elu",
     "eq", "erf", "erfc", "exp", "exp2", "expm1", "feature_dropout", "float_power", "floor",
     "floor_divide", "fmod", "ge", "gelu", "gt", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
-    "isfinite", "isinf", "isnan", "le", "leaky_relu", "lerp", "log", "log10", "log1p", "log2",
+    "isfinite", "isinf", "isnan", "le", "leaky_relu", "lerp", "lift_fresh", "log", "log10", "log1p", "log2",
     "log_sigmoid", "logical_and", "logical_not", "logical_or", "logical_xor", "logit", "lt", "masked_fill",
     "maximum", "minimum", "mish", "mul", "multiply", "nan_to_num", "ne", "neg", "negative", "pow",
     "prelu", "reciprocal", "relu", "relu6", "remainder", "round", "rrelu", "rsqrt", "rsub", "selu", "sgn",

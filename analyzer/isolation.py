@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import torch
 from torch import nn
 from torch.nn.modules import module as nn_module
+from torch.nn.parameter import is_lazy
 
 _CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
 """What a module keeps things in: hooks and buffers, and its author's caches and counters."""
@@ -109,7 +110,7 @@ def tensors(modules: Sequence[nn.Module]) -> Iterator[None]:
         for module in modules
         for registry in (module._parameters, module._buffers)
         for tensor in registry.values()
-        if tensor is not None
+        if tensor is not None and not is_lazy(tensor)
     ]
     try:
         yield
@@ -129,12 +130,31 @@ def evaluation_mode(modules: Sequence[nn.Module]) -> Iterator[None]:
     """
     training = [module for module in modules if module.training]
     for module in training:
-        module.__dict__["training"] = False
+        _set_mode(module, False)
     try:
         yield
     finally:
         for module in training:
-            module.__dict__["training"] = True
+            _set_mode(module, True)
+
+
+def _set_mode(module: nn.Module, training: bool) -> None:
+    if isinstance(module, torch.jit.ScriptModule):
+        module.training = training  # it lives behind an attribute of the script
+    else:
+        module.__dict__["training"] = training
+
+
+@contextmanager
+def batches_of_one() -> Iterator[None]:
+    """Let normalisation in training mode, which a network may insist on, run on a batch of one."""
+    functional: Any = nn.functional
+    verify = functional._verify_batch_size
+    functional._verify_batch_size = lambda size: None
+    try:
+        yield
+    finally:
+        functional._verify_batch_size = verify
 
 
 @contextmanager
@@ -162,6 +182,7 @@ def settings() -> Iterator[None]:
     path, streams = list(sys.path), (sys.stdout, sys.stderr)
     try:
         with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global hooks")
             yield
     finally:
         sys.path[:] = path
@@ -172,6 +193,16 @@ def settings() -> Iterator[None]:
 
 
 @contextmanager
+def eagerly() -> Iterator[None]:
+    """Run compiled functions as they were written. Without the compiler loaded there are none."""
+    if "torch._dynamo" not in sys.modules:
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+@contextmanager
 def undisturbed(module: nn.Module, printed: TextIO) -> Iterator[None]:
     """Run a network in eval mode without gradients; what it prints goes to a stream of ours."""
     modules = list(module.modules())
@@ -179,8 +210,10 @@ def undisturbed(module: nn.Module, printed: TextIO) -> Iterator[None]:
         attributes(modules),
         tensors(modules),
         evaluation_mode(modules),
+        batches_of_one(),
         random_state(),
         settings(),
+        eagerly(),
         torch.inference_mode(),
     ):
         torch.backends.mha.set_fastpath_enabled(False)  # fused attention hides its products

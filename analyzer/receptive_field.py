@@ -15,7 +15,7 @@ import numpy as np
 
 from cifar_report.analyzer.analysis import ReceptiveField
 from cifar_report.analyzer.graph import Node, Trace, Value
-from cifar_report.analyzer.shadow import FAR, Shadow, Shape, expand, full, pixels
+from cifar_report.analyzer.shadow import EMPTY, FAR, Shadow, Shape, expand, full, pixels
 
 Shadows = tuple[Shadow, ...]
 """One shadow per spatial axis of the network's input."""
@@ -64,23 +64,31 @@ class Fields:
 
 
 def input_axes(value: Value) -> tuple[int, ...]:
-    """Return the dimensions of the network's input that are spatial: those behind batch and channels."""
-    return tuple(range(2, len(value.shape)))
+    """Return the dimensions of the network's input that are spatial: those behind batch and channels.
+
+    Tokens have no channels: their one dimension is spatial.
+    """
+    tokens = len(value.shape) == 2 and not value.dtype.is_floating_point
+    return (1,) if tokens else tuple(range(2, len(value.shape)))
 
 
 def compute_fields(trace: Trace) -> Fields:
     """Run every operator's rule, in the order of the trace."""
-    source = trace.inputs[0]
+    source = trace.inputs[trace.image]
     axes = input_axes(source)
     fields = Fields(
-        shadows={source.id: tuple([pixels(dim) for dim in axes])},
+        shadows={value.id: (EMPTY,) * len(axes) for value in trace.inputs},
         unknown={},
         axes=len(axes),
         image=tuple([source.shape[dim] for dim in axes]),
     )
     shadows = fields.shadows
+    shadows[source.id] = tuple([pixels(dim) for dim in axes])
     for node in trace.nodes:
-        blame = next((fields.unknown[v.id] for v in node.live_inputs() if v.id in fields.unknown), None)
+        live = list(node.live_inputs())
+        if not live:
+            continue
+        blame = next((fields.unknown[v.id] for v in live if v.id in fields.unknown), None)
         rule = RULES.get(node.op)
         if blame is None and rule is not None:
             try:

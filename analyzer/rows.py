@@ -35,6 +35,10 @@ class Rows:
     uncalled: tuple[str, ...]
 
 
+_LISTS = (nn.ParameterList, nn.ParameterDict)
+"""Nobody calls these."""
+
+
 def total(figures: Iterable[int | None]) -> int | None:
     """Return a sum, None when any summand is unknown."""
     result = 0
@@ -113,7 +117,8 @@ def _own(
         visited.add(id(module))
         row = first_call.get(id(module), holder)
         claims.append((row, module))
-        if id(module) not in first_call and any(p is not None for p in module._parameters.values()):
+        holds = any(p is not None for p in module._parameters.values())
+        if holds and id(module) not in first_call and not isinstance(module, _LISTS):
             uncalled.append(path)
         children = [(f"{path}.{name}".lstrip("."), child, row) for name, child in module.named_children()]
         stack.extend(reversed(children))
@@ -149,7 +154,7 @@ def make_layers(
         macs = total([cost.macs for cost in own])
         parameters = rows.own_parameters.get(row, [])
         if isinstance(subject, ModuleCall):
-            inputs, outputs = subject.inputs, subject.outputs
+            inputs, outputs = subject.inputs or _by_keyword(trace, subject), subject.outputs
             first, last = subject.first_node, subject.last_node
         else:
             inputs, outputs = tuple(subject.live_inputs()), subject.outputs
@@ -179,6 +184,15 @@ def make_layers(
             )
         )  # fmt: skip
     return tuple(layers)
+
+
+def _by_keyword(trace: Trace, call: ModuleCall) -> tuple[Value, ...]:
+    """Return the first value that a call read from outside: hooks don't see arguments by keyword."""
+    for node in trace.nodes[call.first_node : call.last_node]:
+        for value in node.live_inputs():
+            if value.producer < call.first_node:
+                return (value,)
+    return ()
 
 
 _NO_TENSOR = ReceptiveField(kind="unknown", cause="it returned no tensor")

@@ -107,11 +107,11 @@ def arithmetic(args: Arguments, kwargs: Keywords) -> Shape | None:
 
 @rule("batch_norm")
 def batch_norm(args: Arguments, kwargs: Keywords) -> Shape | None:
-    """Cover batch normalisation in eval mode with statistics."""
-    value, training = args[0], args[5]
+    """Cover batch normalisation; in training mode a batch of one has no variance, but a shape."""
+    value = args[0]
     channels = value.shape[1] if len(value.shape) > 1 else -1
     parameters = [p for p in args[1:5] if p is not None]
-    if training or any(p.shape != (channels,) for p in parameters):
+    if any(p.shape != (channels,) for p in parameters):
         return None
     return value.shape  # type: ignore[no-any-return]
 

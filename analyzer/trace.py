@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Container
+from contextlib import nullcontext, redirect_stdout, suppress
 from io import StringIO
 from typing import Any, TextIO
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.nn.parameter import UninitializedBuffer, is_lazy
 from torch.utils._pytree import tree_flatten
 
 from cifar_report.analyzer.errors import ModelError
 from cifar_report.analyzer.failure import forward_failure
 from cifar_report.analyzer.graph import Trace
 from cifar_report.analyzer.inputs import Arguments, example, image_index, read_inputs
-from cifar_report.analyzer.isolation import undisturbed
-from cifar_report.analyzer.tracer import META, Tracer
+from cifar_report.analyzer.isolation import random_state, settings, undisturbed
+from cifar_report.analyzer.tracer import META, Exits, Tracer
 
 
 def trace_network(module: nn.Module, inputs: Any, known: Container[str]) -> Trace:
@@ -28,6 +31,7 @@ def trace_network(module: nn.Module, inputs: Any, known: Container[str]) -> Trac
 
     Args:
         module: any network; neither it nor the process is changed. What it prints goes to stderr.
+            One with lazy layers is copied first, since running it settles their shapes.
         inputs: one shape without the batch, such as (3, 32, 32), or what `read_inputs` takes.
         known: names of the operators that should be recorded whole.
 
@@ -35,6 +39,8 @@ def trace_network(module: nn.Module, inputs: Any, known: Container[str]) -> Trac
         ModelError: its forward raises on real tensors too; says where, and what reached it.
     """
     arguments = read_inputs(inputs)
+    if any(is_lazy(tensor) for tensor in (*module.parameters(), *module.buffers())):
+        module = _materialised(module, arguments)
     printed = StringIO()
     meta = Tracer(module, known)
     try:
@@ -61,6 +67,18 @@ def input_dtype(module: nn.Module) -> torch.dtype:
     return next(dtypes, torch.get_default_dtype())
 
 
+def _materialised(module: nn.Module, arguments: Arguments) -> nn.Module:
+    """Return a copy of a network with lazy layers, whose shapes a real run has settled."""
+    # torch copies lazy parameters, but not lazy buffers.
+    lazy = [buffer for buffer in module.buffers() if is_lazy(buffer)]
+    memo = {id(b): UninitializedBuffer(device=b.device, dtype=b.dtype) for b in lazy}  # type: ignore[call-arg]  # untyped in torch
+    module = copy.deepcopy(module, memo).eval()
+    args, kwargs, _ = arguments.build(lambda spec: example(spec, input_dtype(module), torch.device("cpu")))
+    with random_state(), settings(), torch.no_grad(), redirect_stdout(StringIO()), suppress(Exception):
+        module(*args, **kwargs)  # an error comes again when the copy is traced, and is told then
+    return module
+
+
 def _runs(module: nn.Module, arguments: Arguments, known: Container[str]) -> bool:
     """Return whether a network takes other inputs, on meta tensors."""
     try:
@@ -79,20 +97,21 @@ def _run(module: nn.Module, arguments: Arguments, tracer: Tracer, printed: TextI
     with undisturbed(module, printed):
         # Made under inference mode, like everything that the network makes.
         args, kwargs, tensors = arguments.build(lambda spec: example(spec, dtype, device))
-        trace.inputs = tuple([tracer.new_value(tensor, -1 - i) for i, tensor in enumerate(tensors)])
+        trace.inputs = tuple([tracer.ledger.new_value(tensor, -1 - i) for i, tensor in enumerate(tensors)])
         trace.image = image_index(arguments.specs())
         hooks = (
             register_module_forward_pre_hook(tracer.enter_module),
             register_module_forward_hook(tracer.leave_module, always_call=True),
         )
         try:
-            with tracer:
+            with tracer, Exits(tracer.ledger) if tracer.kernels else nullcontext():
                 output = module(*args, **kwargs)
         finally:
             for hook in hooks:
                 hook.remove()
-            tracer.restore_versions()
-        trace.outputs = tracer.values_in(output)
+            tracer.ledger.restore_versions()
+        tracer.end_call(output)
+        trace.outputs = trace.calls[0].outputs
     if not any(isinstance(leaf, Tensor) for leaf in tree_flatten(output)[0]):
         raise ModelError(
             f"the network returned {type(output).__name__}, which holds no tensor",

@@ -22,14 +22,36 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
 
 from cifar_report.analyzer.graph import ModuleCall, Node, Trace, Value
+from cifar_report.analyzer.ledger import Ledger
 from cifar_report.analyzer.shapes import RULES as SHAPE_RULES
-from cifar_report.analyzer.shapes import shape_of
 
 META = torch.device("meta")
+
+
+class Exits(TorchFunctionMode):
+    """Notes values that leave torch while it is entered: what then comes in may depend on them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self.ledger = ledger
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run any torch function, and look at those that hand out a tensor's memory."""
+        if func in _EXITS and args:
+            value = self.ledger.value_of(args[0])
+            if value.live:
+                self.ledger.escaped.append(value)
+        return func(*args, **(kwargs or {}))
+
+
+_EXITS = frozenset({Tensor.numpy, Tensor.__array__, Tensor.__dlpack__})
 
 
 class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in torch
@@ -52,65 +74,15 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         """The last exception that ended a call, and the innermost call that it ended."""
         self.called: set[int] = set()
         self.completed = 0
-        self.constants: dict[int, tuple[Tensor, Value]] = {}
-        """Tensors that aren't ours to mark, by id, and kept alive so that no id comes up twice."""
-        self.made: set[int] = set()
-        """Storages of constants that the network made during the trace, which it may write to."""
+        self.ledger = Ledger(self.trace, module, lambda: self.stack[-1].index, real=kernels)
+        self.value_of = self.ledger.value_of
         self.twins: dict[int, Tensor] = {}
-        self.copies: dict[int, torch.UntypedStorage] = {}
-        """Copies of the caller's memory that the network wrote to, by storage."""
-        self.versions: list[tuple[Tensor, int]] = []
-        """These tensors of the caller, and how often they had been written to before; torch counts a write
-        even though the copy got it, and would refuse to run backward through the tensor's earlier uses."""
-        self.viewed: set[int] = set()
-        """Roots that have views."""
-        self.writes: dict[int, Value] = {}
-        """The last value written in place to a root that has views."""
         self.thread = threading.get_ident()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         """Tell torch not to wrap `__torch_dispatch__`: that imports the compiler, which takes a second."""
         return False
-
-    # Values
-
-    def new_value(self, tensor: Tensor, producer: int, root: int | None = None) -> Value:
-        """Give a tensor that depends on the input its value."""
-        self.trace.value_count = number = self.trace.value_count + 1
-        value = Value(number, shape_of(tensor), tensor.dtype, producer, number if root is None else root)
-        if id(tensor) in self.constants:
-            self.constants[id(tensor)] = (tensor, value)
-        else:
-            tensor._traced = value  # type: ignore[attr-defined]  # our mark, on a tensor of ours
-        return value
-
-    def new_constant(self, tensor: Tensor, root: int | None = None) -> Value:
-        """Give a tensor that doesn't depend on the input its value."""
-        self.trace.value_count = number = self.trace.value_count + 1
-        number_of_root = number if root is None else root
-        value = Value(number, shape_of(tensor), tensor.dtype, -1, number_of_root, constant=tensor)
-        self.constants[id(tensor)] = (tensor, value)
-        return value
-
-    def value_of(self, tensor: Tensor) -> Value:
-        """Return a tensor's present value; a tensor never seen before is a constant."""
-        value: Value | None = getattr(tensor, "_traced", None)
-        if value is None:
-            known = self.constants.get(id(tensor))
-            value = known[1] if known else self.new_constant(tensor)
-        if self.writes:
-            write = self.writes.get(value.root)
-            if write is not None and write.id > value.id:
-                return self.written_through(tensor, value, write)
-        return value
-
-    def written_through(self, tensor: Tensor, value: Value, write: Value) -> Value:
-        """Give a tensor a new value, because another view of its memory was written to."""
-        node = Node(len(self.trace.nodes), "alias_write", (value, write), {}, (), self.stack[-1].index)
-        node.outputs = (self.new_value(tensor, node.index, value.root),)
-        self.trace.nodes.append(node)
-        return node.outputs[0]
 
     def symbol(self, argument: Any) -> Any:
         """Return an operator's argument with values in place of tensors."""
@@ -139,7 +111,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             shape = rule(symbols, named) if rule else None
             if shape is not None:
                 return self.record_shape(func, op, symbols, named, shape, args[0] if inplace else None)
-        if func.is_view and op in self.known and isinstance(args[0], Tensor):
+        if func.is_view and op in self.known and op != "to" and isinstance(args[0], Tensor):
             result = func(*args, **kwargs)
             tensors = [result] if isinstance(result, Tensor) else list(result)
             self.record(func, op, symbols, named, tensors, False)
@@ -155,20 +127,44 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         self, func: Any, symbols: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Run an operator that doesn't depend on the input; the caller's tensors are only read."""
+        ledger = self.ledger
         args, kwargs = self.with_copies(func, args, kwargs)
         if not self.kernels and kwargs.get("device") == META:
             # Asked for beside the network's input; made for real, an index table keeps its values.
             kwargs = {**kwargs, "device": torch.device("cpu")}
+        if ledger.may_be_meta and not self.kernels:
+            args, kwargs = self.on_one_device(args, kwargs)
+        op, _ = operator_name(func)
+        if op in _HOLD_PRODUCTS:
+            with self:
+                return func.decompose(*args, **kwargs)
         result = func(*args, **kwargs)
-        root = symbols[0].root if func.is_view and isinstance(symbols[0], Value) else None
-        for tensor in tree_flatten(result)[0]:
-            if isinstance(tensor, Tensor) and id(tensor) not in self.constants:
-                if root is None:
-                    self.made.add(tensor.untyped_storage()._cdata)
-                else:
-                    self.viewed.add(root)
-                self.new_constant(tensor, root)
+        tensors = [result] if isinstance(result, Tensor) else tree_flatten(result)[0]
+        fresh = [t for t in tensors if isinstance(t, Tensor) and id(t) not in ledger.constants]
+        if func.is_view and isinstance(symbols[0], Value):
+            views = [ledger.new_constant(tensor, symbols[0].root) for tensor in fresh]
+            ledger.aliases.add_view(symbols[0], op, symbols, views)
+            return result
+        for tensor in fresh:
+            if tensor.layout == torch.strided:
+                ledger.made.add(tensor.untyped_storage()._cdata)
+        if op in PRODUCTS:
+            # It costs multiplications each time, whatever it depends on.
+            index = len(self.trace.nodes)
+            outputs = tuple([ledger.new_constant(tensor, producer=index) for tensor in fresh])
+            self.trace.nodes.append(Node(index, op, symbols, {}, outputs, self.stack[-1].index))
+            return result
+        for tensor in fresh:
+            ledger.new_constant(tensor)
         return result
+
+    def on_one_device(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return arguments all on meta as soon as one is: a network built there has no values anyway."""
+        if any(isinstance(item, Tensor) and item.is_meta for item in tree_flatten((args, kwargs))[0]):
+            args, kwargs = tree_map_only(Tensor, self.twin, (args, kwargs))
+        return args, kwargs
 
     def with_copies(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -176,44 +172,14 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         """Return arguments in which what the network writes to is a copy of the caller's tensor."""
         if func._schema.is_mutable:
             if args and isinstance(args[0], Tensor):
-                self.about_to_write(args[0], copy=True)
+                self.ledger.about_to_write(args[0], copy=True)
         elif func._schema.name in _HIDDEN_WRITES:
             for statistics in args[3:5]:
                 if isinstance(statistics, Tensor):
-                    self.about_to_write(statistics, copy=True)
-        if self.copies:
-            args, kwargs = tree_map_only(Tensor, self.copied, (args, kwargs))
+                    self.ledger.about_to_write(statistics, copy=True)
+        if self.ledger.copies:
+            args, kwargs = tree_map_only(Tensor, self.ledger.copied, (args, kwargs))
         return args, kwargs
-
-    def about_to_write(self, target: Tensor, *, copy: bool) -> None:
-        """Keep what the network writes to, when it is the caller's, and work on a copy from now on."""
-        if not self.is_the_callers(target):
-            return
-        if not target.is_inference():
-            self.versions.append((target, target._version))
-        if copy:
-            storage = target.untyped_storage()
-            if storage._cdata not in self.copies:
-                self.copies[storage._cdata] = fresh = storage.clone()  # type: ignore[no-untyped-call]  # untyped in torch
-                self.made.add(fresh._cdata)
-
-    def copied(self, tensor: Tensor) -> Tensor:
-        """Return a tensor in the copy of its memory, if there is one."""
-        storage = self.copies.get(tensor.untyped_storage()._cdata) if tensor.layout == torch.strided else None
-        if storage is None:
-            return tensor
-        with torch.inference_mode(tensor.is_inference()):
-            fresh = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
-            return fresh.set_(storage, tensor.storage_offset(), tensor.shape, tensor.stride())
-
-    def restore_versions(self) -> None:
-        """Take back that torch counted writes to the caller's tensors."""
-        for tensor, version in reversed(self.versions):
-            torch._C._autograd._unsafe_set_version_counter((tensor,), (version,))
-
-    def is_the_callers(self, tensor: Tensor) -> bool:
-        """Return whether the trace found a tensor, rather than made it."""
-        return id(tensor) in self.constants and tensor.untyped_storage()._cdata not in self.made
 
     def record_shape(
         self,
@@ -230,7 +196,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             target = torch.empty(shape, dtype=dtype, device=META)
             self.record(func, op, symbols, named, [target], False)
         else:
-            self.about_to_write(target, copy=False)
+            self.ledger.about_to_write(target, copy=False)
             self.record(func, op, symbols, named, [target], True)
         return target
 
@@ -249,15 +215,17 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             args, kwargs = self.with_copies(func, args, kwargs)
         else:
             if target is not None:
-                self.about_to_write(target, copy=False)
+                self.ledger.about_to_write(target, copy=False)
             args, kwargs = tree_map_only(Tensor, self.twin, (args, kwargs))
-            if isinstance(kwargs.get("device"), torch.device):
-                kwargs = {**kwargs, "device": META}
+            args, kwargs = tree_map_only(torch.device, lambda _: META, (args, kwargs))
         result = func(*args, **kwargs)
+        if target is None and args and result is args[0]:
+            return result  # it was of that dtype, or contiguous, already
         if target is not None and isinstance(result, Tensor):
             result = target
         tensors = [tensor for tensor in tree_flatten(result)[0] if isinstance(tensor, Tensor)]
-        self.record(func, op, symbols, named, tensors, target is not None)
+        if tensors:  # else it only looked: at a value, at an equality
+            self.record(func, op, symbols, named, tensors, target is not None)
         return result
 
     def record(
@@ -270,24 +238,26 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         inplace: bool,
     ) -> None:
         """Add a node, and give its output tensors their values."""
-        nodes = self.trace.nodes
+        nodes, ledger = self.trace.nodes, self.ledger
         index = len(nodes)
-        root = None
-        if (inplace or func.is_view) and isinstance(symbols[0], Value):
-            root = symbols[0].root
-            if not inplace:
-                self.viewed.add(root)
-        outputs = tuple([self.new_value(tensor, index, root) for tensor in tensors])
-        nodes.append(Node(index, op, symbols, named, outputs, self.stack[-1].index))
-        if inplace and root in self.viewed and outputs:
-            self.writes[root] = outputs[0]
+        source = symbols[0]
+        node = Node(index, op, symbols, named, (), self.stack[-1].index)
+        nodes.append(node)
+        if inplace and isinstance(source, Value):
+            node.outputs = tuple([ledger.new_value(tensor, index, source.root) for tensor in tensors])
+            ledger.aliases.add_write(source, node.outputs[0])
+        elif func.is_view and isinstance(source, Value):
+            node.outputs = tuple([ledger.new_value(tensor, index, source.root) for tensor in tensors])
+            ledger.aliases.add_view(source, op, symbols, node.outputs)
+        else:
+            node.outputs = tuple([ledger.new_value(tensor, index) for tensor in tensors])
 
     def twin(self, tensor: Tensor) -> Tensor:
         """Return a tensor on the meta device in place of a real one."""
         if tensor.is_meta:
             return tensor
-        if id(tensor) not in self.constants:
-            self.new_constant(tensor)
+        if id(tensor) not in self.ledger.constants:
+            self.ledger.new_constant(tensor)
         twin = self.twins.get(id(tensor))
         if twin is None:
             twin = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META)
@@ -326,6 +296,12 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         error = sys.exception() if output is None else None
         if error is not None and (self.failed is None or self.failed[0] is not error):
             self.failed = (error, call)
+        if len(self.stack) > 1:  # the network itself has hooks of its own to run yet
+            self.end_call(output)
+
+    def end_call(self, output: Any) -> None:
+        """Close the innermost call."""
+        call = self.stack[-1]
         call.outputs = self.values_in(output)
         call.last_node = len(self.trace.nodes)
         call.completed = self.completed
@@ -340,6 +316,14 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             return (self.value_of(data[0]),)
         return tuple([self.value_of(item) for item in tree_flatten(data)[0] if isinstance(item, Tensor)])
 
+
+PRODUCTS = frozenset({
+    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "convolution",
+    "_convolution", "linear", "matmul", "bmm", "mm", "addmm", "baddbmm", "scaled_dot_product_attention",
+})  # fmt: skip
+"""Counted even where nothing depends on the input: relative positions, hidden states of zeros."""
+
+_HOLD_PRODUCTS = frozenset({"einsum", "tensordot", "bilinear", "inner", "linalg_multi_dot"})
 
 _HIDDEN_WRITES = frozenset({"aten::batch_norm", "aten::instance_norm"})
 """They update running statistics, which their schemas don't tell."""
