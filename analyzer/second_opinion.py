@@ -9,7 +9,8 @@ and its warnings); where that explains nothing, the row says so.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from inspect import signature
 from typing import Any
 
 from torch import nn
@@ -71,13 +72,13 @@ def second_opinion(module: nn.Module, analysis: Analysis, inputs: Any = None) ->
     Args:
         module: the network that `analysis` is about.
         analysis: ours.
-        inputs: what the network was called with, if that was more than one tensor of
-            `analysis.input_shape`; as `analyze` takes it.
+        inputs: what the network was called with, as `analyze` takes it; by default the tensors that
+            `analysis` names, which is enough unless they were nested in lists or dicts.
 
     Raises:
         ModuleNotFoundError: fvcore or torchscan isn't installed.
     """
-    called_with = analysis.input_shape if inputs is None else inputs
+    called_with = _inputs_of(module, analysis) if inputs is None else inputs
     fvcore = ask_fvcore(module, called_with)
     torchscan = ask_torchscan(module, called_with)
     return SecondOpinion(
@@ -87,6 +88,17 @@ def second_opinion(module: nn.Module, analysis: Analysis, inputs: Any = None) ->
         tools=(fvcore, torchscan),
         rows=compare_layers(analysis, fvcore, torchscan),
     )
+
+
+def _inputs_of(module: nn.Module, analysis: Analysis) -> Any:
+    """Return the analysed inputs: by position, as fvcore insists, where they are the first arguments."""
+    specs = analysis.inputs
+    names = [spec.name for spec in specs]
+    if len(specs) < 2:
+        return [replace(specs[0], name=None)] if specs else analysis.input_shape
+    if names == list(signature(module.forward).parameters)[: len(names)]:
+        return [replace(spec, name=None) for spec in specs]
+    return {spec.name: replace(spec, name=None) for spec in specs}
 
 
 def compare_layers(analysis: Analysis, fvcore: ToolReport, torchscan: ToolReport) -> tuple[Row, ...]:

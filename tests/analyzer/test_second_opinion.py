@@ -12,6 +12,7 @@ import torchvision
 from torch import Tensor, nn
 
 from cifar_report.analyzer import analyze
+from cifar_report.analyzer.analysis import InputSpec
 from cifar_report.analyzer.second_opinion import UNEXPLAINED, Row, SecondOpinion, second_opinion
 from cifar_report.analyzer.second_opinion_text import markdown_table, text_table
 
@@ -142,6 +143,31 @@ def test_a_failure_of_theirs_is_shown_and_hides_nothing_of_ours() -> None:
     for text in (text_table(opinion), markdown_table(opinion)):
         assert "fvcore failed: RuntimeError: not in a trace" in text
         assert "97,200" in text
+
+
+class Several(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.embedding = nn.Embedding(10, 4)
+
+    def forward(self, image: Tensor, scale: Tensor | None = None, token: Tensor | None = None) -> Tensor:
+        y = self.conv(image)
+        y = y if scale is None else y * scale
+        return y if token is None else y + self.embedding(token)[:, :, None, None]
+
+
+def test_several_inputs_are_passed_on() -> None:
+    token = InputSpec((), "int64")
+    first = [(3, 8, 8), (4, 6, 6), token]
+    opinion = second_opinion(Several(), analyze(Several(), inputs=first))
+    assert [tool.failure for tool in opinion.tools] == [None, None]
+    named = {"image": (3, 8, 8), "token": token}
+    opinion = second_opinion(Several(), analyze(Several(), inputs=named))
+    assert [tool.failure for tool in opinion.tools] == [
+        "TypeError: it takes no arguments by keyword (image, token)", None
+    ]  # fmt: skip
+    assert opinion.rows[0].macs == opinion.rows[0].torchscan == 4 * 36 * 27
 
 
 def test_weights_that_were_never_allocated_are_no_obstacle() -> None:
