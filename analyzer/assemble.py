@@ -7,11 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from cifar_report.analyzer import (
-    field_rules,  # noqa: F401 - registers its rules
-    field_views,  # noqa: F401 - registers its rules
-    field_writes,  # noqa: F401 - registers its rules
-)
+from cifar_report.analyzer import field_rules  # noqa: F401 - registers the rules
 from cifar_report.analyzer.analysis import Analysis, FieldTotals, Operator, ReceptiveField, Totals
 from cifar_report.analyzer.backward_field import compute_boxes
 from cifar_report.analyzer.costs import Cost, cost_of

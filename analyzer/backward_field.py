@@ -12,7 +12,7 @@ from math import prod
 
 from cifar_report.analyzer import windows
 from cifar_report.analyzer.costs import MACS
-from cifar_report.analyzer.field_rules import ELEMENTWISE
+from cifar_report.analyzer.field_elementwise import ELEMENTWISE
 from cifar_report.analyzer.field_views import blocks
 from cifar_report.analyzer.graph import Node, Trace, Value
 from cifar_report.analyzer.receptive_field import Fields

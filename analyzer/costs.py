@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from math import prod
 
 from cifar_report.analyzer import windows
-from cifar_report.analyzer.field_rules import ELEMENTWISE
+from cifar_report.analyzer.field_elementwise import ELEMENTWISE
 from cifar_report.analyzer.graph import Node
 
 
@@ -41,8 +41,8 @@ FREE = frozenset({
     "unsqueeze", "permute", "transpose", "swapaxes", "swapdims", "t", "numpy_T", "mT", "expand",
     "expand_as", "broadcast_to", "select", "slice", "narrow", "chunk", "split", "split_with_sizes",
     "tensor_split", "unsafe_chunk", "unsafe_split", "unbind", "alias", "detach", "dropout",
-    "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "alias_write", "write_slice", "write_select", "empty_like", "new_empty",
-    "contiguous", "to", "type_as", "float", "half", "lift_fresh",
+    "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "alias_write", "write_slice", "write_select",
+    "empty_like", "new_empty", "contiguous", "to", "type_as", "float", "half", "lift_fresh",
 })  # fmt: skip
 """Operators that only rename memory, or do nothing in eval mode."""
 

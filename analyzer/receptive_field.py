@@ -1,7 +1,7 @@
 """The receptive field of every value of a trace, with respect to the network's input.
 
 A pass over the dataflow graph: each operator's rule turns the shadows of its inputs into those of its
-outputs (`shadow` says what a shadow is). The rules live in `field_rules` and `field_views`; an
+outputs (`shadow` says what a shadow is). Importing `field_rules` registers all rules; an
 operator without one makes the fields of everything behind it unknown, and is named.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from cifar_report.analyzer.analysis import ReceptiveField
 from cifar_report.analyzer.graph import Node, Trace, Value
-from cifar_report.analyzer.shadow import EMPTY, FAR, Shadow, Shape, expand, full, pixels
+from cifar_report.analyzer.shadow import EMPTY, FAR, Array, Shadow, Shape, expand, full, pixels
 
 Shadows = tuple[Shadow, ...]
 """One shadow per spatial axis of the network's input."""
@@ -166,7 +166,7 @@ def _periodic_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
     dim = shadow.dim
     assert dim is not None
     rank = len(shape)
-    lo, hi = np.broadcast_arrays(full(shadow.lo, rank), full(shadow.hi, rank))
+    lo, hi = _at_the_middle(full(shadow.lo, rank), full(shadow.hi, rank), shape, dim)
     sizes = np.maximum(hi - lo + 1, 0)
     at = np.unravel_index(int(sizes.argmax()), sizes.shape)
     period_index = int(at[dim])
@@ -178,39 +178,59 @@ def _periodic_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
         start = (low + high) / 2 - period_index * shadow.advance / shadow.period
     stride = shadow.advance / shadow.period
     seen = min(high + unit, image - 1) - max(low + unit, 0) + 1
-    filled = sizes[sizes > 0]
-    uniform = bool(filled.size == sizes.size and (filled == filled.flat[0]).all())
+    uniform = bool((sizes == sizes.flat[0]).all())
     return _Axis(int(sizes.max()), _whole(stride), start, uniform, max(seen, 0))
 
 
 def _irregular_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
     """Describe the unit in the middle of every dimension but the channels, whose largest counts."""
-    lo, hi = (np.array(b) for b in np.broadcast_arrays(*expand(shadow, shape)))
+    lo, hi = expand(shadow, shape)
     everything = np.maximum(hi - lo + 1, 0)
     stride = float(shadow.advance)
-    for dim in range(lo.ndim):
-        size = lo.shape[dim]
-        if size == 1 or (dim == 1 and lo.ndim >= 4):
+    low_bounds, high_bounds = lo, hi
+    for dim, size in enumerate(lo.shape):
+        if size == 1 or dim == _channels(shape):
             continue
         middle = size // 2
         if middle + 1 < size:
-            step = np.take(lo, middle + 1, axis=dim) - np.take(lo, middle, axis=dim)
+            step = np.take(low_bounds, middle + 1, axis=dim) - np.take(low_bounds, middle, axis=dim)
             step = step[np.abs(step) < FAR // 2]
             stride = float(np.abs(step).max()) if step.size else stride
-        lo, hi = np.take(lo, [middle], axis=dim), np.take(hi, [middle], axis=dim)
-    sizes = np.maximum(hi - lo + 1, 0)
+        low_bounds = np.take(low_bounds, [middle], axis=dim)
+    low_bounds, high_bounds = _at_the_middle(lo, hi, shape, None)
+    sizes = np.maximum(high_bounds - low_bounds + 1, 0)
     at = np.unravel_index(int(sizes.argmax()), sizes.shape)
-    low, high = int(lo[at]), int(hi[at])
-    all_lo, all_hi = expand(shadow, shape)
-    valid = all_lo <= all_hi
+    low, high = int(low_bounds[at]), int(high_bounds[at])
+    valid = lo <= hi
     start = 0.0
     if valid.any():
         first = int(np.argmax(valid))
-        wide_lo, wide_hi = np.broadcast_arrays(all_lo, all_hi)
+        wide_lo, wide_hi = np.broadcast_arrays(lo, hi)
         start = (int(wide_lo.flat[first]) + int(wide_hi.flat[first])) / 2
     seen = min(high, image - 1) - max(low, 0) + 1
     uniform = bool((everything == everything.flat[0]).all())
     return _Axis(int(sizes.max()), _whole(stride), start, uniform, max(seen, 0))
+
+
+def _channels(shape: Shape) -> int | None:
+    """Return which dimension holds the channels of a map."""
+    return 1 if len(shape) >= 4 else None
+
+
+def _at_the_middle(lo: Array, hi: Array, shape: Shape, moving: int | None) -> tuple[Array, Array]:
+    """Return the bounds of the middle unit along every dimension but channels and the one that moves.
+
+    A few around the middle, where what they see repeats along another dimension too (phases of a pixel
+    shuffle) or some of them see nothing (holes of a transposed convolution).
+    """
+    lo, hi = np.broadcast_arrays(lo, hi)
+    several = moving is not None or bool((lo > hi).any())
+    for dim, size in enumerate(lo.shape):
+        if size > 1 and dim not in (moving, _channels(shape)):
+            middle = size // 2
+            near = range(max(middle - 4, 0), min(middle + 5, size)) if several else [middle]
+            lo, hi = np.take(lo, near, axis=dim), np.take(hi, near, axis=dim)
+    return lo, hi
 
 
 def _whole(number: float) -> float:

@@ -80,6 +80,12 @@ def full(bounds: Bounds, rank: int) -> Array:
     return bounds
 
 
+def emptied(shadow: Shadow, holes: NDArray[np.bool_]) -> Shadow:
+    """Return a shadow in which some units, marked in an array of the tensor's rank, see nothing."""
+    lo, hi = (full(bounds, holes.ndim) for bounds in (shadow.lo, shadow.hi))
+    return replace(shadow, lo=np.where(holes, FAR, lo), hi=np.where(holes, -FAR, hi))
+
+
 def expand(shadow: Shadow, shape: Shape) -> tuple[Array, Array]:
     """Return every unit's bounds, as arrays that broadcast to the tensor's shape."""
     lo, hi = full(shadow.lo, len(shape)), full(shadow.hi, len(shape))
@@ -141,7 +147,10 @@ _LONGEST_PERIOD = 8
 
 
 def _advance(lo: Array, hi: Array, dim: int, period: int) -> int | None:
-    """Return by how much both bounds move in one period all along a dimension, if they do."""
+    """Return by how much both bounds move in one period all along a dimension, if they do.
+
+    Units that see nothing go along with any advance, as long as they repeat.
+    """
     size = lo.shape[dim]
     steps = []
     for bounds in (lo, hi):
@@ -149,8 +158,18 @@ def _advance(lo: Array, hi: Array, dim: int, period: int) -> int | None:
             np.take(bounds, np.arange(*r), axis=dim) for r in ((period, size), (size - period,))
         )
         steps.append(later - earlier)
-    advance = int(steps[0].flat[0])
-    return advance if advance > 0 and all((step == advance).all() for step in steps) else None
+    low, high = steps
+    if lo.max() < FAR // 2:
+        advance = int(low.flat[0])
+        return advance if advance > 0 and (low == advance).all() and (high == advance).all() else None
+    empty = lo > hi
+    first, second = (np.take(empty, np.arange(*r), axis=dim) for r in ((size - period,), (period, size)))
+    seeing = np.broadcast_to(~first, np.broadcast_shapes(low.shape, high.shape))
+    if (first != second).any() or not seeing.any():
+        return None
+    low, high = (np.broadcast_to(step, seeing.shape)[seeing] for step in steps)
+    advance = int(low[0])
+    return advance if advance > 0 and (low == advance).all() and (high == advance).all() else None
 
 
 def _squeeze_constant(bounds: Array) -> Array:

@@ -1,0 +1,82 @@
+"""How shadows follow interpolation, in every mode."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import chain
+from math import ceil, floor
+
+import numpy as np
+
+from cifar_report.analyzer.graph import Node
+from cifar_report.analyzer.receptive_field import Lookup, Shadows, field_rule
+from cifar_report.analyzer.shadow import NO_UNIT, Array, resample
+
+INTERPOLATIONS = (
+    "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact1d",
+    "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "upsample_linear1d", "upsample_bilinear2d",
+    "upsample_trilinear3d", "upsample_bicubic2d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa",
+)  # fmt: skip
+
+
+@field_rule(*INTERPOLATIONS)
+def _interpolate(node: Node, shadows: Lookup) -> Shadows:
+    value, out = node.args[0], node.outputs[0].shape
+    axes = len(out) - 2
+    scales = _given_scales(node, axes)
+    tables = [
+        _units(node.op, value.shape[2 + axis], out[2 + axis], scales[axis], _aligned(node))
+        for axis in range(axes)
+    ]
+    result = []
+    for shadow in shadows(value):
+        shape = value.shape
+        for axis, (units, step) in enumerate(tables):
+            dim = 2 + axis
+            shadow = resample(shadow, shape, dim, out[dim], units, step)
+            shape = (*shape[:dim], out[dim], *shape[dim + 1 :])
+        result.append(shadow)
+    return tuple(result)
+
+
+def _aligned(node: Node) -> bool:
+    return "nearest" not in node.op and bool(node.argument(2, "align_corners", False))
+
+
+def _given_scales(node: Node, axes: int) -> list[Fraction | None]:
+    """Return the scale factors per axis that the network asked for; ATen passes one list or a few numbers."""
+    first = 2 if "nearest" in node.op else 3
+    settings = [*node.args[first:], *[v for name, v in node.kwargs.items() if name.startswith("scale")]]
+    given = list(chain.from_iterable(s if isinstance(s, list | tuple) else [s] for s in settings))
+    # A float such as 1.3 stands for the fraction that its author meant.
+    scales = [None if scale is None else Fraction(scale).limit_denominator(10_000) for scale in given]
+    return scales if len(scales) == axes else [None] * axes
+
+
+def _units(op: str, n: int, m: int, scale: Fraction | None, aligned: bool) -> tuple[Array, int]:
+    """Return which of n units the first of m outputs look at, and how much further on the next look.
+
+    Output j looks at the input around (j + 1/2) * step - 1/2, or j * step when corners are aligned. The
+    step is 1 / scale where a scale was given, else n / m, or (n - 1) / (m - 1) with aligned corners.
+    """
+    step = Fraction(n - 1, m - 1) if aligned and m > 1 else 1 / scale if scale else Fraction(n, m)
+    if aligned and m == 1:
+        step = Fraction(0)
+    rows = [_row(op, j, step, aligned) for j in range(min(step.denominator, m))]
+    width = max(len(row) for row in rows)
+    return np.array([row + [NO_UNIT] * (width - len(row)) for row in rows]), step.numerator
+
+
+def _row(op: str, j: int, step: Fraction, aligned: bool) -> list[int]:
+    """Return the units that one output weighs with more than 0."""
+    if "nearest" in op:
+        return [floor((j + Fraction(1, 2)) * step if "exact" in op else j * step)]
+    reach = 2 if "cubic" in op else 1
+    if op.endswith("_aa"):
+        support = reach * max(step, Fraction(1))
+        centre = (j + Fraction(1, 2)) * step - Fraction(1, 2)
+        return list(range(floor(centre - support) + 1, ceil(centre + support)))
+    centre = j * step if aligned else (j + Fraction(1, 2)) * step - Fraction(1, 2)
+    low = floor(centre)
+    # A sample that falls on a unit takes nothing of its neighbours.
+    return [low] if centre == low else list(range(low - reach + 1, low + reach + 1))

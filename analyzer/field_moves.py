@@ -1,0 +1,164 @@
+"""How shadows follow operators that move units: joins, rolls, shuffles, padding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cifar_report.analyzer.field_views import permuted, reshaped, sliced, with_dim
+from cifar_report.analyzer.graph import Node, Value
+from cifar_report.analyzer.receptive_field import Lookup, NoRule, Shadows, field_rule
+from cifar_report.analyzer.shadow import EMPTY, Array, Shadow, Shape, expand, full, regular
+
+
+def joined(parts: Sequence[Shadow], shapes: Sequence[Shape], dim: int) -> Shadow:
+    """Return the shadow of tensors that were concatenated along a dimension."""
+    first = next((p for p in parts if not _sees_nothing(p)), EMPTY)
+    if first.plain and first.dim != dim and all(p.equals(first) for p in parts):
+        return first
+    rank = len(shapes[0])
+    cause = next((p.cause for p in parts if p.cause is not None), None)
+    # A part that sees nothing fits any pattern.
+    like = [replace(first, lo=p.lo, hi=p.hi) if _sees_nothing(p) else p for p in parts]
+    same = all(p.pattern == first.pattern for p in like)
+    keep = same and first.dim != dim
+    bounds: list[Array] = []
+    for side in (0, 1):
+        pieces = []
+        for part, own in zip(like, shapes, strict=True):
+            raw = (full(part.lo, rank), full(part.hi, rank)) if keep else expand(part, own)
+            pieces.append(raw[side])
+        sizes = np.broadcast_shapes(*[(*p.shape[:dim], 1, *p.shape[dim + 1 :]) for p in pieces])
+        spread = [
+            np.broadcast_to(piece, (*sizes[:dim], own[dim], *sizes[dim + 1 :]))
+            for piece, own in zip(pieces, shapes, strict=True)
+        ]
+        bounds.append(np.concatenate(spread, axis=dim))
+    if keep:
+        return replace(first, lo=bounds[0], hi=bounds[1], cause=cause)
+    return replace(regular(bounds[0], bounds[1], first), cause=cause)
+
+
+def _sees_nothing(shadow: Shadow) -> bool:
+    return isinstance(shadow.lo, int) and shadow.lo == EMPTY.lo
+
+
+def _of_parts(values: Sequence[Value], shadows: Lookup) -> list[Shadows]:
+    """Return the shadows of values to be joined; constants see nothing."""
+    axes = len(next(shadows(v) for v in values if v.live))
+    return [shadows(v) if v.live else (EMPTY,) * axes for v in values]
+
+
+@field_rule("cat", "concat", "concatenate")
+def _cat(node: Node, shadows: Lookup) -> Shadows:
+    # An empty one-dimensional tensor may stand among others; it adds nothing.
+    values = [v for v in node.args[0] if v.shape != (0,)]
+    dim = node.argument(1, "dim", 0) % len(node.outputs[0].shape)
+    parts = _of_parts(values, shadows)
+    shapes = [v.shape for v in values]
+    return tuple([joined(axis, shapes, dim) for axis in zip(*parts, strict=True)])
+
+
+@field_rule("stack")
+def _stack(node: Node, shadows: Lookup) -> Shadows:
+    values, rank = node.args[0], len(node.outputs[0].shape)
+    dim = node.argument(1, "dim", 0) % rank
+    parts = [tuple([with_dim(s, dim) for s in part]) for part in _of_parts(values, shadows)]
+    shapes = [(*v.shape[:dim], 1, *v.shape[dim:]) for v in values]
+    return tuple([joined(axis, shapes, dim) for axis in zip(*parts, strict=True)])
+
+
+@field_rule("flip")
+def _flip(node: Node, shadows: Lookup) -> Shadows:
+    value, dims = node.args
+    return tuple([_moved(s, value.shape, dims, lambda b, along: np.flip(b, along)) for s in shadows(value)])
+
+
+@field_rule("roll")
+def _roll(node: Node, shadows: Lookup) -> Shadows:
+    value, shifts = node.args[:2]
+    dims = node.argument(2, "dims", ())
+    if not dims:
+        raise NoRule  # rolls the flattened tensor
+    by = dict(zip(dims, shifts, strict=True))
+
+    def roll(bounds: Array, along: Sequence[int]) -> Array:
+        return np.roll(bounds, [by[dim] for dim in along], along)
+
+    return tuple([_moved(s, value.shape, dims, roll) for s in shadows(value)])
+
+
+def _moved(
+    shadow: Shadow, shape: Shape, dims: Sequence[int], move: Callable[[Array, Sequence[int]], Array]
+) -> Shadow:
+    """Apply a function that moves units along some dimensions to both bounds."""
+    rank = len(shape)
+    if shadow.dim is not None and any(dim % rank == shadow.dim for dim in dims):
+        lo, hi = expand(shadow, shape)
+        return regular(_move(lo, dims, move), _move(hi, dims, move), shadow)
+    if shadow.plain:
+        return shadow
+    lo, hi = (_move(full(bounds, rank), dims, move) for bounds in (shadow.lo, shadow.hi))
+    return replace(shadow, lo=lo, hi=hi)
+
+
+def _move(bounds: Array, dims: Sequence[int], move: Callable[[Array, Sequence[int]], Array]) -> Array:
+    along = [dim for dim in dims if bounds.shape[dim] > 1]
+    return move(bounds, along) if along else bounds
+
+
+@field_rule("pixel_shuffle")
+def _pixel_shuffle(node: Node, shadows: Lookup) -> Shadows:
+    value, factor = node.args
+    *lead, channels, height, width = value.shape
+    n = len(lead)
+    split = (*lead, channels // factor**2, factor, factor, height, width)
+    order = [*range(n), n, n + 3, n + 1, n + 4, n + 2]
+    return _rearranged(node, shadows(value), value.shape, split, order)
+
+
+@field_rule("pixel_unshuffle")
+def _pixel_unshuffle(node: Node, shadows: Lookup) -> Shadows:
+    value, factor = node.args
+    *lead, channels, height, width = value.shape
+    n = len(lead)
+    split = (*lead, channels, height // factor, factor, width // factor, factor)
+    order = [*range(n), n, n + 2, n + 4, n + 1, n + 3]
+    return _rearranged(node, shadows(value), value.shape, split, order)
+
+
+@field_rule("channel_shuffle")
+def _channel_shuffle(node: Node, shadows: Lookup) -> Shadows:
+    value, groups = node.args
+    batch, channels, *rest = value.shape
+    split = (batch, groups, channels // groups, *rest)
+    order = [0, 2, 1, *range(3, 3 + len(rest))]
+    return _rearranged(node, shadows(value), value.shape, split, order)
+
+
+def _rearranged(node: Node, shadows: Shadows, shape: Shape, split: Shape, order: list[int]) -> Shadows:
+    middle = tuple([split[dim] for dim in order])
+    return tuple([
+        reshaped(permuted(reshaped(s, shape, split), order), middle, node.outputs[0].shape) for s in shadows
+    ])  # fmt: skip
+
+
+@field_rule("constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d",
+            "replication_pad1d", "replication_pad2d", "replication_pad3d")  # fmt: skip
+def _pad(node: Node, shadows: Lookup) -> Shadows:
+    """Padding is virtual input: the pattern goes on beyond the border, whatever it is filled with."""
+    value, padding = node.args[:2]
+    rank = len(value.shape)
+    result = []
+    for shadow in shadows(value):
+        shape = list(value.shape)
+        for pair in range(len(padding) // 2):
+            dim = rank - 1 - pair
+            if padding[2 * pair] or padding[2 * pair + 1]:
+                out = node.outputs[0].shape[dim]
+                shadow = sliced(shadow, tuple(shape), dim, -padding[2 * pair], 1, out)
+                shape[dim] = out
+        result.append(shadow)
+    return tuple(result)
