@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
 # Before they are imported: albumentations asks the network for its newest version, matplotlib for a display.
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
+# A job started in the background ignores Ctrl-C and so do its children; what the tests start must not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "CIFAR_REPORT_DEBUG"):
     os.environ.pop(name, None)
 
