@@ -61,11 +61,15 @@ class Aliases:
             if op in _SPLITS:
                 start += out.shape[_dim(args, 2, len(out.shape))]
 
+    def add_same(self, before: Value, after: Value) -> None:
+        """Note that a tensor got a new value, without a write."""
+        if before.id in self.steps:
+            self.steps[after.id] = self.steps[before.id]
+
     def add_write(self, before: Value, after: Value) -> None:
         """Note that a tensor was written to."""
         root = before.root
-        if before.id in self.steps:
-            self.steps[after.id] = self.steps[before.id]
+        self.add_same(before, after)
         if root in self.viewed:
             self.newest[root] = after.id
             self.pending.setdefault(root, []).append((before, after))

@@ -153,7 +153,7 @@ def _hint(module: nn.Module, error: BaseException, arguments: Arguments, runs: R
     said = _said(error)
     if "does not require grad" in said:
         return "forward asks for gradients of its own; the analysis runs without"
-    if any(p.is_meta for p in module.parameters()) and "meta" in said:
+    if any(p.is_meta for p in module.parameters()) and ("meta" in said or "DataDependent" in _raised(error)):
         return "its parameters are on the meta device and have no values: build it on the cpu"
     specs = arguments.specs()
     if len(specs) != 1 or not isinstance(error, RuntimeError | ValueError | AssertionError | IndexError):

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from cifar_report.analyzer.aliases import Aliases
@@ -96,7 +97,7 @@ class Ledger:
             LostTensor: it holds what an operator made, in a form that only real tensors show.
         """
         if not self.real:
-            if tensor.is_meta and not self.may_be_meta:
+            if isinstance(tensor, FakeTensor) or (tensor.is_meta and not self.may_be_meta):
                 raise LostTensor
             return self.new_constant(tensor)
         known = self.memory.get(tensor.data_ptr()) if tensor.layout == torch.strided else None

@@ -76,8 +76,8 @@ def broadcast(left: Shape, right: Shape) -> Shape | None:
 
 @rule(
     "relu", "relu6", "hardswish", "hardsigmoid", "hardtanh", "silu", "gelu", "sigmoid", "tanh", "elu",
-    "leaky_relu", "mish", "softplus", "log_softmax", "softmax", "clone", "contiguous", "detach", "alias",
-    "exp", "neg", "sqrt", "rsqrt", "abs", "feature_dropout",
+    "leaky_relu", "mish", "softplus", "log_softmax", "softmax", "clone", "detach", "alias", "exp", "neg",
+    "sqrt", "rsqrt", "abs",
 )  # fmt: skip
 def same(args: Arguments, kwargs: Keywords) -> Shape | None:
     """Cover unary operators: the shape stays."""
@@ -86,9 +86,9 @@ def same(args: Arguments, kwargs: Keywords) -> Shape | None:
     return args[0].shape  # type: ignore[no-any-return]
 
 
-@rule("dropout")
+@rule("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
 def dropout(args: Arguments, kwargs: Keywords) -> Shape | None:
-    """Cover dropout, which does nothing in eval mode."""
+    """Cover dropout in either mode."""
     return args[0].shape  # type: ignore[no-any-return]
 
 

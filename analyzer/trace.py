@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from contextlib import nullcontext, redirect_stdout, suppress
 from io import StringIO
 from typing import Any, TextIO
@@ -20,7 +20,7 @@ from cifar_report.analyzer.failure import forward_failure
 from cifar_report.analyzer.graph import Trace
 from cifar_report.analyzer.inputs import Arguments, example, image_index, read_inputs
 from cifar_report.analyzer.isolation import random_state, settings, undisturbed
-from cifar_report.analyzer.tracer import META, Exits, Tracer
+from cifar_report.analyzer.tracer import Exits, Rung, Tracer
 
 
 def trace_network(module: nn.Module, inputs: Any, known: Container[str]) -> Trace:
@@ -42,23 +42,41 @@ def trace_network(module: nn.Module, inputs: Any, known: Container[str]) -> Trac
     if any(is_lazy(tensor) for tensor in (*module.parameters(), *module.buffers())):
         module = _materialised(module, arguments)
     printed = StringIO()
-    meta = Tracer(module, known)
+    error: BaseException
     try:
-        return _run(module, arguments, meta, printed)
-    except (Exception, SystemExit) as meta_error:
-        tracer, error = meta, meta_error
-        if not (isinstance(meta_error, RecursionError) or any(p.is_meta for p in module.parameters())):
+        for rung in _rungs(module):
             printed = StringIO()
-            tracer = Tracer(module, known, kernels=True)
+            tracer = Tracer(module, known, rung)
             try:
                 return _run(module, arguments, tracer, printed)
-            except (Exception, SystemExit) as real_error:
-                error = real_error
+            except (Exception, SystemExit) as raised:
+                error = raised
+            if isinstance(error, RecursionError):
+                break
         raise forward_failure(
             module, tracer, error, arguments, lambda other: _runs(module, other, known)
         ) from error
     finally:
         sys.stderr.write(printed.getvalue())
+
+
+def _rungs(module: nn.Module) -> Iterator[Rung]:
+    """Yield what the tensors may be, the cheapest first.
+
+    Fake tensors do what meta tensors do, and say that they are on the cpu, which a network may ask for
+    (autocast does). Real ones have values too; but a network built on meta has none to compute with, and
+    a large one computes for long.
+    """
+    yield "meta"
+    on_meta = any(parameter.is_meta for parameter in module.parameters())
+    if on_meta or sum(p.numel() for p in module.parameters() if not is_lazy(p)) > _LARGE:
+        yield "fake"
+    if not on_meta:
+        yield "real"
+
+
+_LARGE = 100_000_000
+"""Parameters."""
 
 
 def input_dtype(module: nn.Module) -> torch.dtype:
@@ -90,21 +108,21 @@ def _runs(module: nn.Module, arguments: Arguments, known: Container[str]) -> boo
 
 def _run(module: nn.Module, arguments: Arguments, tracer: Tracer, printed: TextIO) -> Trace:
     dtype = input_dtype(module)
-    device = META
-    if tracer.kernels:
-        device = next((p.device for p in module.parameters()), torch.device("cpu"))
     trace = tracer.trace
     with undisturbed(module, printed):
         # Made under inference mode, like everything that the network makes.
-        args, kwargs, tensors = arguments.build(lambda spec: example(spec, dtype, device))
+        with tracer.fake or nullcontext():
+            args, kwargs, tensors = arguments.build(lambda spec: example(spec, dtype, tracer.device))
         trace.inputs = tuple([tracer.ledger.new_value(tensor, -1 - i) for i, tensor in enumerate(tensors)])
         trace.image = image_index(arguments.specs())
+        if tracer.fake is not None:
+            tracer.stand_in(module)
         hooks = (
             register_module_forward_pre_hook(tracer.enter_module),
             register_module_forward_hook(tracer.leave_module, always_call=True),
         )
         try:
-            with tracer, Exits(tracer.ledger) if tracer.kernels else nullcontext():
+            with tracer, Exits(tracer.ledger) if tracer.real else nullcontext():
                 output = module(*args, **kwargs)
         finally:
             for hook in hooks:

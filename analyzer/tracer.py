@@ -18,10 +18,12 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Container, Iterable, Iterator
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
@@ -31,6 +33,11 @@ from cifar_report.analyzer.ledger import Ledger
 from cifar_report.analyzer.shapes import RULES as SHAPE_RULES
 
 META = torch.device("meta")
+
+Rung = Literal["meta", "fake", "real"]
+
+Effect = Literal["new", "write", "same"]
+"""An operator makes a tensor (or a view), writes to its first one, or hands that on."""
 
 
 class Exits(TorchFunctionMode):
@@ -60,21 +67,28 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
     Args:
         module: the network, for the paths of its submodules.
         known: names of operators that the passes have rules for; others are taken apart.
-        kernels: run every operator's kernel, even where a shape rule would do. On real tensors.
+        rung: `meta`: tensors without values, on a device of their own; `fake`: without values, but they
+            say that they are on the cpu; `real`. Beyond meta, every operator's kernel runs.
     """
 
-    def __init__(self, module: nn.Module, known: Container[str], *, kernels: bool = False) -> None:
+    def __init__(self, module: nn.Module, known: Container[str], rung: Rung = "meta") -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # untyped in torch
         self.known = known
-        self.kernels = kernels
-        self.trace = Trace(rung="real" if kernels else "meta", inputs=())
+        self.real = rung == "real"
+        self.shapes = SHAPE_RULES if rung == "meta" else {}
+        self.device = META
+        self.fake = FakeTensorMode(allow_non_fake_inputs=True) if rung == "fake" else None
+        if rung != "meta":
+            devices = (p.device for p in module.parameters() if not p.is_meta)
+            self.device = next(devices, torch.device("cpu"))
+        self.trace = Trace(rung=rung, inputs=())
         self.paths = {id(child): path for path, child in module.named_modules()}
         self.stack: list[ModuleCall] = []
         self.failed: tuple[BaseException, ModuleCall] | None = None
         """The last exception that ended a call, and the innermost call that it ended."""
         self.called: set[int] = set()
         self.completed = 0
-        self.ledger = Ledger(self.trace, module, lambda: self.stack[-1].index, real=kernels)
+        self.ledger = Ledger(self.trace, module, lambda: self.stack[-1].index, real=self.real)
         self.value_of = self.ledger.value_of
         self.twins: dict[int, Tensor] = {}
         self.thread = threading.get_ident()
@@ -106,16 +120,20 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         if not _any_live(symbols) and not (named and _any_live(named.values())):
             return self.run_constant(func, symbols, args, kwargs)
         op, inplace = operator_name(func)
-        if not self.kernels:
-            rule = SHAPE_RULES.get(op)
-            shape = rule(symbols, named) if rule else None
-            if shape is not None:
-                return self.record_shape(func, op, symbols, named, shape, args[0] if inplace else None)
+        rule = self.shapes.get(op)
+        shape = rule(symbols, named) if rule else None
+        if shape is not None:
+            if op in _NOTHING_IN_EVAL and not args[2]:
+                self.record(func, op, symbols, named, [args[0]], "same")
+                return args[0]
+            return self.record_shape(func, op, symbols, named, shape, args[0] if inplace else None)
         if func.is_view and op in self.known and op != "to" and isinstance(args[0], Tensor):
             result = func(*args, **kwargs)
             tensors = [result] if isinstance(result, Tensor) else list(result)
-            self.record(func, op, symbols, named, tensors, False)
+            self.record(func, op, symbols, named, tensors)
             return result
+        if func is torch.ops.prim.device.default:
+            return self.device  # only fake tensors ask this way
         if op not in self.known and func._can_decompose():
             with self:
                 result = func.decompose(*args, **kwargs)
@@ -129,10 +147,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         """Run an operator that doesn't depend on the input; the caller's tensors are only read."""
         ledger = self.ledger
         args, kwargs = self.with_copies(func, args, kwargs)
-        if not self.kernels and kwargs.get("device") == META:
+        if kwargs.get("device") == META:
             # Asked for beside the network's input; made for real, an index table keeps its values.
             kwargs = {**kwargs, "device": torch.device("cpu")}
-        if ledger.may_be_meta and not self.kernels:
+        if ledger.may_be_meta:
             args, kwargs = self.on_one_device(args, kwargs)
         op, _ = operator_name(func)
         if op in _HOLD_PRODUCTS:
@@ -194,10 +212,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         dtype = next(_live(symbols)).dtype
         if target is None:
             target = torch.empty(shape, dtype=dtype, device=META)
-            self.record(func, op, symbols, named, [target], False)
+            self.record(func, op, symbols, named, [target])
         else:
             self.ledger.about_to_write(target, copy=False)
-            self.record(func, op, symbols, named, [target], True)
+            self.record(func, op, symbols, named, [target], "write")
         return target
 
     def record_kernel(
@@ -211,21 +229,22 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
     ) -> Any:
         """Run an operator's kernel and record what came out."""
         target = args[0] if func._schema.is_mutable and args and isinstance(args[0], Tensor) else None
-        if self.kernels:
+        if self.real:
             args, kwargs = self.with_copies(func, args, kwargs)
         else:
             if target is not None:
                 self.ledger.about_to_write(target, copy=False)
             args, kwargs = tree_map_only(Tensor, self.twin, (args, kwargs))
-            args, kwargs = tree_map_only(torch.device, lambda _: META, (args, kwargs))
+            args, kwargs = tree_map_only(torch.device, lambda _: self.device, (args, kwargs))
         result = func(*args, **kwargs)
+        kind: Effect = "new" if target is None else "write"
         if target is None and args and result is args[0]:
-            return result  # it was of that dtype, or contiguous, already
+            kind = "same"  # it was of that dtype, or contiguous, already
         if target is not None and isinstance(result, Tensor):
             result = target
         tensors = [tensor for tensor in tree_flatten(result)[0] if isinstance(tensor, Tensor)]
         if tensors:  # else it only looked: at a value, at an equality
-            self.record(func, op, symbols, named, tensors, target is not None)
+            self.record(func, op, symbols, named, tensors, kind)
         return result
 
     def record(
@@ -235,7 +254,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         symbols: tuple[Any, ...],
         named: dict[str, Any],
         tensors: list[Tensor],
-        inplace: bool,
+        effect: Effect = "new",
     ) -> None:
         """Add a node, and give its output tensors their values."""
         nodes, ledger = self.trace.nodes, self.ledger
@@ -243,26 +262,40 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         source = symbols[0]
         node = Node(index, op, symbols, named, (), self.stack[-1].index)
         nodes.append(node)
-        if inplace and isinstance(source, Value):
-            node.outputs = tuple([ledger.new_value(tensor, index, source.root) for tensor in tensors])
-            ledger.aliases.add_write(source, node.outputs[0])
-        elif func.is_view and isinstance(source, Value):
-            node.outputs = tuple([ledger.new_value(tensor, index, source.root) for tensor in tensors])
-            ledger.aliases.add_view(source, op, symbols, node.outputs)
-        else:
+        if not isinstance(source, Value) or (effect == "new" and not func.is_view):
             node.outputs = tuple([ledger.new_value(tensor, index) for tensor in tensors])
+            return
+        node.outputs = tuple([ledger.new_value(tensor, index, source.root) for tensor in tensors])
+        if effect == "write":
+            ledger.aliases.add_write(source, node.outputs[0])
+        elif effect == "same":
+            ledger.aliases.add_same(source, node.outputs[0])
+        else:
+            ledger.aliases.add_view(source, op, symbols, node.outputs)
 
     def twin(self, tensor: Tensor) -> Tensor:
-        """Return a tensor on the meta device in place of a real one."""
-        if tensor.is_meta:
+        """Return a tensor without values in place of a real one, to compute with others of that kind."""
+        if tensor.is_meta if self.fake is None else isinstance(tensor, FakeTensor):
             return tensor
         if id(tensor) not in self.ledger.constants:
             self.ledger.new_constant(tensor)
         twin = self.twins.get(id(tensor))
         if twin is None:
-            twin = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META)
+            with self.fake or nullcontext():
+                twin = torch.empty_strided(
+                    tensor.shape, tensor.stride(), dtype=tensor.dtype, device=self.device
+                )
             self.twins[id(tensor)] = twin
         return twin
+
+    def stand_in(self, module: nn.Module) -> None:
+        """Give a network that was built on meta fake tensors for the time of the trace."""
+        for child in module.modules():
+            for registry in (child._parameters, child._buffers):
+                for name, tensor in registry.items():
+                    if tensor is not None and tensor.is_meta:
+                        registry[name] = twin = self.twin(tensor)  # type: ignore[assignment]  # not a Parameter
+                        self.ledger.new_constant(twin)
 
     # Modules
 
@@ -316,6 +349,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             return (self.value_of(data[0]),)
         return tuple([self.value_of(item) for item in tree_flatten(data)[0] if isinstance(item, Tensor)])
 
+
+_NOTHING_IN_EVAL = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
+"""They return their input, unless their third argument says that they train."""
 
 PRODUCTS = frozenset({
     "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "convolution",

@@ -457,6 +457,22 @@ def test_a_network_on_meta_gives_the_same_as_one_with_values() -> None:
     assert analysis.totals.params == real.totals.params
 
 
+def test_a_network_on_meta_that_asks_for_the_device_runs_on_fake_tensors() -> None:
+    class Asks(Three):
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.device.type == "cpu"
+            with torch.autocast(x.device.type, dtype=torch.bfloat16):
+                return self.c(self.a(x) * torch.ones(8, 1, 1, device=x.device)).add_(1)
+
+    with torch.device("meta"):
+        module = Asks()
+    analysis = analyze(module, SHAPE)
+    assert analysis.rung == "fake"
+    assert analysis.totals.macs == counted(Asks(), torch.rand(1, *SHAPE))
+    assert analysis.totals.receptive_field.output.size == (3, 3)
+    assert analysis.totals.unknown_ops == ()
+
+
 def test_dynamically_quantized_layers_are_unknown_not_free() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
