@@ -117,7 +117,7 @@ def sliced(shadow: Shadow, shape: Shape, dim: int, start: int, step: int, out: i
     """Return a shadow after units start, start + step ... were kept along a dimension."""
     if dim != shadow.dim and shadow.plain:
         return shadow
-    if dim == shadow.dim and shadow.plain and shadow.period == 1:
+    if dim == shadow.dim and shadow.plain:
         shift = start * shadow.advance
         return replace(shadow, lo=shadow.lo + shift, hi=shadow.hi + shift, advance=shadow.advance * step)
     return resample(shadow, shape, dim, out, np.array([[start]]), step)

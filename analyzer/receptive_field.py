@@ -150,7 +150,7 @@ class _Axis:
 
 def _axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
     lo, hi = shadow.lo, shadow.hi
-    if isinstance(lo, int) and isinstance(hi, int):
+    if shadow.period == 1 and isinstance(lo, int) and isinstance(hi, int):
         if lo > hi:
             return _Axis(0, 0, 0, True, 0)
         middle = 0 if shadow.dim is None else (shape[shadow.dim] // 2) * shadow.advance

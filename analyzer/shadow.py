@@ -49,8 +49,8 @@ class Shadow:
 
     @property
     def plain(self) -> bool:
-        """True when two integers say it all."""
-        return isinstance(self.lo, int) and isinstance(self.hi, int)
+        """True when two integers and the advance say it all."""
+        return self.period == 1 and isinstance(self.lo, int) and isinstance(self.hi, int)
 
     @property
     def pattern(self) -> tuple[int | None, int, int]:
@@ -274,7 +274,7 @@ def window(
     Unit j sees the units j * stride - padding + t * dilation for t in 0 .. kernel - 1. Those outside
     the map are virtual: the pattern goes on, so the size is the theoretical, unclipped one.
     """
-    if dim == shadow.dim and shadow.plain and shadow.period == 1:
+    if dim == shadow.dim and shadow.plain:
         reach = (kernel - 1) * dilation - padding
         return Shadow(
             shadow.lo - padding * shadow.advance,
