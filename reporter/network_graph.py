@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LIMIT = 60
 """Nodes that a person still finds their way through, and that GitHub draws as mermaid without complaint."""
+MOST_EDGES = 1.5
+"""Per node: more is a tangle, such as a dense block of 32 layers."""
 FEWEST = 8
 """With fewer nodes than this, modules are opened although they don't fit, and summed up piece by piece."""
 
@@ -113,11 +115,20 @@ def _opened(parts: Parts, room: int, repeats: bool) -> tuple[list[Group], set[tu
             trial = _with_open(parts, closed, [group for group in wanted if group in closed])
         else:
             trial = _with_open(parts, cut, wanted)
-        if len(_fused(parts, trial)) > room:
-            shut.add(kind)
-            trial = _with_open(parts, cut, [parts.specimen(wanted)])
-        if len(_fused(parts, trial)) <= room:
+        if _fits(parts, trial, room):
             cut = trial
+            continue
+        shut.add(kind)
+        for example in parts.examples(wanted):
+            trial = _with_open(parts, cut, [example])
+            if _fits(parts, trial, room):
+                cut = trial
+                break
+
+
+def _fits(parts: Parts, cut: Sequence[Group], room: int) -> bool:
+    fused = _fused(parts, cut)
+    return len(fused) <= room and len(parts.links(fused)) <= MOST_EDGES * room
 
 
 def _with_open(parts: Parts, cut: Sequence[Group], wanted: Sequence[Group]) -> list[Group]:
@@ -200,7 +211,7 @@ def _node(parts: Parts, members: Sequence[Group]) -> GraphNode:
         extras=contents(head) if head.closed else (),
         kind=kind_of(parts, head),
         layers=tuple(layers),
-        output_shape=last.output_shape[1:] if last.output_shape else None,
+        output_shape=None if last.output_shape is None else last.output_shape[1:],
         params=sum(row.params for row in rows),
         macs=_sum(row.macs for row in rows),
         field=last.receptive_field,
@@ -209,8 +220,13 @@ def _node(parts: Parts, members: Sequence[Group]) -> GraphNode:
 
 
 def _name(group: Group) -> str:
+    """Return a path, or those of the first and the last part: `layer3.1 … 35`."""
     first, last = group.parts[0].row.name, group.parts[-1].row.name
-    return first if first == last else f"{first} … {last}"
+    if first == last:
+        return first
+    stem = first.rstrip("0123456789")
+    number = last.removeprefix(stem)
+    return f"{first} … {number if last.startswith(stem) and number.isdecimal() else last}"
 
 
 def _sum(figures: Iterable[int | None]) -> int | None:

@@ -102,10 +102,11 @@ class Parts:
         part = group.parts[0]
         return [Group((inner,)) for inner in (part.children if part.row.container else _looked_through(part))]
 
-    def specimen(self, groups: Sequence[Group]) -> Group:
-        """Return the first of those that are made like most of the others."""
+    def examples(self, groups: Sequence[Group]) -> tuple[Group, Group]:
+        """Return the first of those that are made like most of the others, and the first of the smallest."""
         made = [tuple(row.type for row in group.rows()) for group in groups]
-        return max(groups, key=lambda group: made.count(tuple(row.type for row in group.rows())))
+        commonest = max(range(len(groups)), key=lambda place: made.count(made[place]))
+        return groups[commonest], groups[min(range(len(groups)), key=lambda place: len(made[place]))]
 
     def loose(self, shown: Sequence[Group]) -> tuple[tuple[str, int], ...]:
         """Return the parameters that are held by none of the groups, but by modules around them."""

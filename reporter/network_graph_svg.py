@@ -20,7 +20,7 @@ Scheme = Literal["auto", "light", "dark"]
 _Texts = dict[str, str]
 """Texts of one line by their class."""
 
-MAX_WIDTH = 960
+MAX_WIDTH = 980
 """What a report and GitHub show without making it smaller [px]."""
 MARGIN = 16
 PADDING = 12

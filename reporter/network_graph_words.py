@@ -36,7 +36,7 @@ _WIDTHS = (
     ("frtIJ,.:;|/\\!()[]-", 0.42, 0.5),
     ("cszLF_?*`", 0.58, 0.69),
     ("mwMW%@…—", 1.0, 1.11),
-    (f"ABCDGHKNRUVXZ&OQ+=<>#~→{TIMES}", 0.84, 0.88),
+    (f"ABCDGHKNRUVXZ&OQ+=<>#~^→{TIMES}", 0.84, 0.88),
 )
 """Letters and their widths [em], rounded up, regular and bold, in DejaVu Sans, the widest usual font."""
 _OTHER_WIDTHS = (0.64, 0.73)
