@@ -193,8 +193,11 @@ def _wrong(records: dict[str, Record], tool: str) -> str:
     params = sum(one["params"] == record["params"] for one, record in found)
     macs = sum(one["macs"] == record["macs"] for one, record in found)
     near = sum(one["macs"] is not None and abs(one["macs"] / r["macs"] - 1) < 0.01 for one, r in found)
+    operators = sum(one["by_operators"] == record["macs"] for one, record in found)
+    second = f", its second count, of operators, on {operators}" if tool == "torchscan" else ""
     return (
-        f"- {tool}: parameters right on {params}, MACs on {macs} (within 1 % on {near}), failed on {failed}."
+        f"- {tool}: parameters right on {params}, MACs on {macs} (within 1 % on {near}){second}; failed on "
+        f"{failed}."
     )
 
 
