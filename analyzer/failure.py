@@ -53,9 +53,9 @@ def forward_failure(
     if frames and Path(frames[-1].filename).parent == _OWN_FOLDER and not isinstance(error, RecursionError):
         raise error  # a bug of ours, and not to be blamed on the network
     given = " and ".join(spelled(spec) for spec in arguments.specs())
-    call = tracer.stack[-1] if tracer.stack else None
-    if tracer.failed is not None and tracer.failed[0] is error:
-        call = tracer.failed[1]
+    call = tracer.calls.stack[-1] if tracer.calls.stack else None
+    if tracer.calls.failed is not None and tracer.calls.failed[0] is error:
+        call = tracer.calls.failed[1]
     missing = _missing_arguments(module, arguments)
     if missing:
         return ModelError(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.overrides import TorchFunctionMode
 
 from cifar_report.analyzer.aliases import Aliases
 from cifar_report.analyzer.graph import Node, Trace, Value
@@ -51,7 +53,11 @@ class Ledger:
         """Values that left torch, for numpy say, so that what comes in afterwards may depend on them."""
         self.memory: dict[int, tuple[StorageWeakRef, Value]] = {}
         """On real tensors: what depends on the input, by address."""
-        self.may_be_meta = any(tensor.is_meta for tensor in _tensors(module))
+
+    @cached_property
+    def may_be_meta(self) -> bool:
+        """Whether the network has tensors without values of its own. Looked up when one turns up."""
+        return any(tensor.is_meta for tensor in _tensors(self.module))
 
     def new_value(self, tensor: Tensor, producer: int, root: int | None = None) -> Value:
         """Give a tensor that depends on the input its value."""
@@ -122,7 +128,9 @@ class Ledger:
 
     def is_the_callers(self, tensor: Tensor) -> bool:
         """Return whether the trace found a tensor, rather than made it."""
-        return id(tensor) in self.constants and tensor.untyped_storage()._cdata not in self.made
+        if isinstance(tensor, FakeTensor) or id(tensor) not in self.constants:
+            return False
+        return tensor.untyped_storage()._cdata not in self.made
 
     def about_to_write(self, target: Tensor, *, copy: bool) -> None:
         """Keep what the network writes to, when it is the caller's, and work on a copy from now on."""
@@ -149,6 +157,27 @@ class Ledger:
         """Take back that torch counted writes to the caller's tensors."""
         for tensor, version in reversed(self.versions):
             torch._C._autograd._unsafe_set_version_counter((tensor,), (version,))
+
+
+class Exits(TorchFunctionMode):
+    """Notes values that leave torch while it is entered: what then comes in may depend on them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self.ledger = ledger
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run any torch function, and look at those that hand out a tensor's memory."""
+        if func in _EXITS and args:
+            value = self.ledger.value_of(args[0])
+            if value.live:
+                self.ledger.escaped.append(value)
+        return func(*args, **(kwargs or {}))
+
+
+_EXITS = frozenset({Tensor.numpy, Tensor.__array__, Tensor.__dlpack__})
 
 
 def _tensors(module: nn.Module) -> list[Tensor]:

@@ -20,7 +20,8 @@ from cifar_report.analyzer.failure import forward_failure
 from cifar_report.analyzer.graph import Trace
 from cifar_report.analyzer.inputs import Arguments, example, image_index, read_inputs
 from cifar_report.analyzer.isolation import random_state, settings, undisturbed
-from cifar_report.analyzer.tracer import Exits, Rung, Tracer
+from cifar_report.analyzer.ledger import Exits
+from cifar_report.analyzer.tracer import Rung, Tracer
 
 
 def trace_network(module: nn.Module, inputs: Any, known: Container[str]) -> Trace:
@@ -118,8 +119,8 @@ def _run(module: nn.Module, arguments: Arguments, tracer: Tracer, printed: TextI
         if tracer.fake is not None:
             tracer.stand_in(module)
         hooks = (
-            register_module_forward_pre_hook(tracer.enter_module),
-            register_module_forward_hook(tracer.leave_module, always_call=True),
+            register_module_forward_pre_hook(tracer.calls.enter),
+            register_module_forward_hook(tracer.calls.leave, always_call=True),
         )
         try:
             with tracer, Exits(tracer.ledger) if tracer.real else nullcontext():
@@ -128,7 +129,7 @@ def _run(module: nn.Module, arguments: Arguments, tracer: Tracer, printed: TextI
             for hook in hooks:
                 hook.remove()
             tracer.ledger.restore_versions()
-        tracer.end_call(output)
+        tracer.calls.end(output)
         trace.outputs = trace.calls[0].outputs
     if not any(isinstance(leaf, Tensor) for leaf in tree_flatten(output)[0]):
         raise ModelError(

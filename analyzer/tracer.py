@@ -15,21 +15,28 @@ device of the trace gets a twin, and a network that writes to one of its buffers
 
 from __future__ import annotations
 
-import sys
-import threading
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container
 from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
 
-from cifar_report.analyzer.graph import ModuleCall, Node, Trace, Value
+from cifar_report.analyzer.calls import Calls
+from cifar_report.analyzer.graph import Node, Trace, Value
 from cifar_report.analyzer.ledger import Ledger
+from cifar_report.analyzer.operators import (
+    HIDDEN_WRITES,
+    HOLD_PRODUCTS,
+    NOTHING_IN_EVAL,
+    PRODUCTS,
+    any_live,
+    live,
+    operator_name,
+)
 from cifar_report.analyzer.shapes import RULES as SHAPE_RULES
 
 META = torch.device("meta")
@@ -38,27 +45,6 @@ Rung = Literal["meta", "fake", "real"]
 
 Effect = Literal["new", "write", "same"]
 """An operator makes a tensor (or a view), writes to its first one, or hands that on."""
-
-
-class Exits(TorchFunctionMode):
-    """Notes values that leave torch while it is entered: what then comes in may depend on them."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        super().__init__()
-        self.ledger = ledger
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Run any torch function, and look at those that hand out a tensor's memory."""
-        if func in _EXITS and args:
-            value = self.ledger.value_of(args[0])
-            if value.live:
-                self.ledger.escaped.append(value)
-        return func(*args, **(kwargs or {}))
-
-
-_EXITS = frozenset({Tensor.numpy, Tensor.__array__, Tensor.__dlpack__})
 
 
 class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in torch
@@ -82,16 +68,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             devices = (p.device for p in module.parameters() if not p.is_meta)
             self.device = next(devices, torch.device("cpu"))
         self.trace = Trace(rung=rung, inputs=())
-        self.paths = {id(child): path for path, child in module.named_modules()}
-        self.stack: list[ModuleCall] = []
-        self.failed: tuple[BaseException, ModuleCall] | None = None
-        """The last exception that ended a call, and the innermost call that it ended."""
-        self.called: set[int] = set()
-        self.completed = 0
-        self.ledger = Ledger(self.trace, module, lambda: self.stack[-1].index, real=self.real)
-        self.value_of = self.ledger.value_of
+        self.calls = Calls(self.trace, module)
+        self.ledger = Ledger(self.trace, module, self.calls.current, real=self.real)
+        self.value_of = self.calls.value_of = self.ledger.value_of
         self.twins: dict[int, Tensor] = {}
-        self.thread = threading.get_ident()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -113,17 +93,17 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
     ) -> Any:
         """Record one operator and return tensors for its outputs."""
         kwargs = kwargs or {}
-        if not self.stack or threading.get_ident() != self.thread:
+        if self.calls.elsewhere():
             return func(*args, **kwargs)
         symbols = tuple([self.symbol(argument) for argument in args])
         named = {name: self.symbol(argument) for name, argument in kwargs.items()}
-        if not _any_live(symbols) and not (named and _any_live(named.values())):
+        if not any_live(symbols) and not (named and any_live(named.values())):
             return self.run_constant(func, symbols, args, kwargs)
         op, inplace = operator_name(func)
         rule = self.shapes.get(op)
         shape = rule(symbols, named) if rule else None
         if shape is not None:
-            if op in _NOTHING_IN_EVAL and not args[2]:
+            if op in NOTHING_IN_EVAL and not args[2]:
                 self.record(func, op, symbols, named, [args[0]], "same")
                 return args[0]
             return self.record_shape(func, op, symbols, named, shape, args[0] if inplace else None)
@@ -153,7 +133,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         if ledger.may_be_meta:
             args, kwargs = self.on_one_device(args, kwargs)
         op, _ = operator_name(func)
-        if op in _HOLD_PRODUCTS:
+        if op in HOLD_PRODUCTS:
             with self:
                 return func.decompose(*args, **kwargs)
         result = func(*args, **kwargs)
@@ -170,7 +150,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             # It costs multiplications each time, whatever it depends on.
             index = len(self.trace.nodes)
             outputs = tuple([ledger.new_constant(tensor, producer=index) for tensor in fresh])
-            self.trace.nodes.append(Node(index, op, symbols, {}, outputs, self.stack[-1].index))
+            self.trace.nodes.append(Node(index, op, symbols, {}, outputs, self.calls.current()))
             return result
         for tensor in fresh:
             ledger.new_constant(tensor)
@@ -191,7 +171,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         if func._schema.is_mutable:
             if args and isinstance(args[0], Tensor):
                 self.ledger.about_to_write(args[0], copy=True)
-        elif func._schema.name in _HIDDEN_WRITES:
+        elif func._schema.name in HIDDEN_WRITES:
             for statistics in args[3:5]:
                 if isinstance(statistics, Tensor):
                     self.ledger.about_to_write(statistics, copy=True)
@@ -209,7 +189,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         target: Tensor | None,
     ) -> Any:
         """Record an operator whose output shape is known without running it."""
-        dtype = next(_live(symbols)).dtype
+        dtype = next(live(symbols)).dtype
         if target is None:
             target = torch.empty(shape, dtype=dtype, device=META)
             self.record(func, op, symbols, named, [target])
@@ -260,7 +240,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         nodes, ledger = self.trace.nodes, self.ledger
         index = len(nodes)
         source = symbols[0]
-        node = Node(index, op, symbols, named, (), self.stack[-1].index)
+        node = Node(index, op, symbols, named, (), self.calls.current())
         nodes.append(node)
         if not isinstance(source, Value) or (effect == "new" and not func.is_view):
             node.outputs = tuple([ledger.new_value(tensor, index) for tensor in tensors])
@@ -296,95 +276,3 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
                     if tensor is not None and tensor.is_meta:
                         registry[name] = twin = self.twin(tensor)  # type: ignore[assignment]  # not a Parameter
                         self.ledger.new_constant(twin)
-
-    # Modules
-
-    def enter_module(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        """Forward pre-hook: a module call begins."""
-        if threading.get_ident() != self.thread:
-            return
-        parent = self.stack[-1] if self.stack else None
-        path = self.paths.get(id(module))
-        if path is None:
-            path = f"{parent.path}.{type(module).__name__}".lstrip(".") if parent else ""
-        call = ModuleCall(
-            index=len(self.trace.calls),
-            path=path,
-            module=module,
-            parent=parent.index if parent else -1,
-            depth=parent.depth + 1 if parent else 0,
-            first_node=len(self.trace.nodes),
-            reused=id(module) in self.called,
-        )
-        self.called.add(id(module))
-        self.trace.calls.append(call)
-        self.stack.append(call)
-        call.inputs = self.values_in(args)
-
-    def leave_module(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        """Forward hook: a module call ends, or an exception ends it, which the network may catch."""
-        if threading.get_ident() != self.thread:
-            return
-        call = self.stack[-1]
-        error = sys.exception() if output is None else None
-        if error is not None and (self.failed is None or self.failed[0] is not error):
-            self.failed = (error, call)
-        if len(self.stack) > 1:  # the network itself has hooks of its own to run yet
-            self.end_call(output)
-
-    def end_call(self, output: Any) -> None:
-        """Close the innermost call."""
-        call = self.stack[-1]
-        call.outputs = self.values_in(output)
-        call.last_node = len(self.trace.nodes)
-        call.completed = self.completed
-        self.completed += 1
-        self.stack.pop()
-
-    def values_in(self, data: Any) -> tuple[Value, ...]:
-        """Return the values of the tensors in nested arguments or outputs."""
-        if isinstance(data, Tensor):
-            return (self.value_of(data),)
-        if isinstance(data, tuple) and len(data) == 1 and isinstance(data[0], Tensor):
-            return (self.value_of(data[0]),)
-        return tuple([self.value_of(item) for item in tree_flatten(data)[0] if isinstance(item, Tensor)])
-
-
-_NOTHING_IN_EVAL = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
-"""They return their input, unless their third argument says that they train."""
-
-PRODUCTS = frozenset({
-    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "convolution",
-    "_convolution", "linear", "matmul", "bmm", "mm", "addmm", "baddbmm", "scaled_dot_product_attention",
-})  # fmt: skip
-"""Counted even where nothing depends on the input: relative positions, hidden states of zeros."""
-
-_HOLD_PRODUCTS = frozenset({"einsum", "tensordot", "bilinear", "inner", "linalg_multi_dot"})
-
-_HIDDEN_WRITES = frozenset({"aten::batch_norm", "aten::instance_norm"})
-"""They update running statistics, which their schemas don't tell."""
-
-_NAMES: dict[Any, tuple[str, bool]] = {}
-
-
-def operator_name(func: Any) -> tuple[str, bool]:
-    """Return an operator's name, such as `relu` for `aten::relu_`, and whether it writes in place."""
-    known = _NAMES.get(func)
-    if known is None:
-        name = str(func._schema.name).removeprefix("aten::")
-        inplace = bool(func._schema.is_mutable) and name.endswith("_")
-        known = _NAMES[func] = (name[:-1] if inplace else name, inplace)
-    return known
-
-
-def _any_live(symbols: Iterable[Any]) -> bool:
-    return next(_live(symbols), None) is not None
-
-
-def _live(symbols: Iterable[Any]) -> Iterator[Value]:
-    for symbol in symbols:
-        if isinstance(symbol, Value):
-            if symbol.constant is None:
-                yield symbol
-        elif isinstance(symbol, list):
-            yield from _live([item for item in symbol if isinstance(item, Value)])

@@ -92,8 +92,9 @@ def process_print() -> dict[str, Any]:
 class Nasty(nn.Module):
     """Changes what it can reach, in each of the ways below."""
 
-    def __init__(self, needs_values: bool = False) -> None:
+    def __init__(self, needs_values: bool = False, needs_device: bool = False) -> None:
         super().__init__()
+        self.needs_device = needs_device
         self.conv = nn.Conv2d(3, 4, 3)
         self.norm = nn.BatchNorm2d(4)
         self.register_buffer("seen", torch.zeros(4))
@@ -106,6 +107,7 @@ class Nasty(nn.Module):
         self.needs_values = needs_values
 
     def forward(self, x: Tensor) -> Tensor:
+        assert x.device.type == "cpu" or not self.needs_device
         x = self.norm(self.conv(x))
         self.misbehave(x)
         if self.needs_values:
@@ -226,6 +228,13 @@ def check(module: nn.Module, run: Callable[[], object]) -> None:
 def test_an_analysis_changes_neither_module_nor_process(kind: type[Nasty], rung: str, training: bool) -> None:
     module = kind(needs_values=rung == "real").train(training)
     check(module, lambda: (analyze(module).rung == rung) or pytest.fail("wrong rung"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_analysis_on_fake_tensors_changes_nothing_either(kind: type[Nasty]) -> None:
+    with torch.device("meta"):
+        module = kind(needs_device=True)
+    check(module, lambda: (analyze(module).rung == "fake") or pytest.fail("wrong rung"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
 from torch.utils.checkpoint import checkpoint
@@ -471,6 +472,45 @@ def test_a_network_on_meta_that_asks_for_the_device_runs_on_fake_tensors() -> No
     assert analysis.totals.macs == counted(Asks(), torch.rand(1, *SHAPE))
     assert analysis.totals.receptive_field.output.size == (3, 3)
     assert analysis.totals.unknown_ops == ()
+
+
+def test_fake_tensors_give_the_same_trace_as_meta_ones() -> None:
+    class Asks(nn.Module):
+        def __init__(self, network: nn.Module, device: str) -> None:
+            super().__init__()
+            self.network, self.device = network, device
+
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.device.type == self.device
+            return self.network(x)
+
+    with torch.device("meta"):
+        network = torchvision.models.mobilenet_v3_small()
+    fake, meta = (analyze(Asks(network, device), (3, 64, 64)) for device in ("cpu", "meta"))
+    assert (fake.rung, meta.rung) == ("fake", "meta")
+    assert fake.operators == meta.operators
+    assert fake.layers == meta.layers
+    assert fake.totals == meta.totals
+
+
+def test_real_tensors_give_the_same_trace_as_meta_ones() -> None:
+    class Looks(nn.Module):
+        def __init__(self, network: nn.Module, looks: bool) -> None:
+            super().__init__()
+            self.network, self.looks = network, looks
+
+        def forward(self, x: Tensor) -> Tensor:
+            assert not self.looks or x.sum().item() > 0
+            return self.network(x)
+
+    network = torchvision.models.mobilenet_v3_small()
+    real, meta = (analyze(Looks(network, looks), (3, 64, 64)) for looks in (True, False))
+    assert (real.rung, meta.rung) == ("real", "meta")
+    assert real.totals.macs == meta.totals.macs
+    assert [row.name for row in real.layers if row.name not in ("sum", "")] == [
+        row.name for row in meta.layers if row.name
+    ]
+    assert real.totals.receptive_field == meta.totals.receptive_field
 
 
 def test_dynamically_quantized_layers_are_unknown_not_free() -> None:
