@@ -261,7 +261,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             self.ledger.new_constant(tensor)
         twin = self.twins.get(id(tensor))
         if twin is None:
-            with self.fake or nullcontext():
+            with self.fake or nullcontext(), torch.inference_mode(tensor.is_inference()):
                 twin = torch.empty_strided(
                     tensor.shape, tensor.stride(), dtype=tensor.dtype, device=self.device
                 )
