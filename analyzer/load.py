@@ -1,28 +1,30 @@
 """From a network's name to the network.
 
-The file's folder is importable while it is loaded, its `__main__` part doesn't run, and what it prints goes
-to standard error. Each way to fail is one message with the line of the user's file.
+The file's folder is importable while it is loaded and while the network runs, its `__main__` part doesn't
+run, and what it prints goes to standard error. Each way to fail is one message with the user's line.
 """
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
-from torch import nn
+from torch import hub, nn
 
-from cifar_report.analyzer.errors import ModelError, UsageError
-from cifar_report.analyzer.load_build import build, example
-from cifar_report.analyzer.load_choose import Candidate, candidates, choose
+from cifar_report.analyzer.errors import UsageError
+from cifar_report.analyzer.load_choose import Source
 from cifar_report.analyzer.load_failure import import_failure
-from cifar_report.analyzer.load_guest import guest, run_file
-from cifar_report.analyzer.load_spec import Call, Spec, parse_spec
+from cifar_report.analyzer.load_guest import Home, guest, run_file
+from cifar_report.analyzer.load_hollow import is_hollow
+from cifar_report.analyzer.load_pick import pick
+from cifar_report.analyzer.load_spec import Spec, parse_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +37,89 @@ class LoadedModel:
     source: Path | None
     """The file that defines it."""
     note: str = ""
-    """What was chosen where the file has several networks; empty where there was nothing to choose."""
+    """What the user should know: which of several networks was chosen, whose code ran; or empty."""
+    home: Home | None = None
+    """Where its code expects its neighbours; None for what is installed."""
+    hollow: bool = False
+    """Its weights have shapes and no values: `load_model(name)` loads it with them."""
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let the network find its own modules, for a `forward` that imports. Enter it to run the network."""
+        if self.home is None:
+            yield
+            return
+        with self.home.entered():
+            yield
 
 
-def load_model(spec: str) -> LoadedModel:
+def load_model(spec: str, *, values: bool = True) -> LoadedModel:
     """Load a network by name.
 
     Args:
         spec: `model.py`, `model.py:Net`, `model.py:build()`, `model.py:Net(num_classes=10)`,
-            `package.module:Net` or a built-in name. Arguments are Python literals.
+            `notebook.ipynb:Net`, `package.module:Net`, `torchvision:resnet18`, `timm:resnet18`,
+            `hub:OWNER/REPO:NAME` or a built-in name. Arguments are Python literals.
+        values: give the weights of a collection's network their initial values. An analysis needs none,
+            and a network of 600 million parameters then takes no memory.
 
     Raises:
-        UsageError: the name can't be read, or there is no such file, module or built-in network.
+        UsageError: the name can't be read, or there is no such file, module, library or network.
         ModelError: the file fails on import, has no network or several, or the network can't be built.
     """
     from cifar_report.models import registry
 
     parsed = parse_spec(spec, registry.names())
     if parsed.kind == "built-in":
-        network = registry.build(spec)
-        return LoadedModel(spec, network, _file_of(sys.modules[type(network).__module__]))
-    folder = _user_file(parsed).parent if parsed.kind == "file" else Path.cwd()
-    with guest(folder, parsed.target):
-        module = _import_file(parsed, folder) if parsed.kind == "file" else _import_module(parsed, folder)
-        return _network_of(module, parsed, folder)
+        return _loaded(spec, registry.build(spec))
+    if parsed.kind in ("torchvision", "timm"):
+        return _load_zoo(parsed, values)
+    if parsed.kind == "hub":
+        return _load_hub(parsed, values)
+    file = _user_file(parsed) if parsed.kind == "file" else None
+    folder = file.parent if file else Path.cwd()
+    with guest(folder, parsed.target) as home:
+        if file and file.suffix == ".ipynb":
+            return _load_notebook(parsed, file, home)
+        module = _import_file(parsed, folder) if file else _import_module(parsed, folder)
+        path = _file_of(module)
+        source = Source(module, ast.parse(path.read_bytes()).body if path else ())
+        name, network, note = pick(source, parsed, folder)
+        return LoadedModel(name, network, path, note, home)
+
+
+def _load_zoo(spec: Spec, values: bool) -> LoadedModel:
+    """Load a network of an installed collection."""
+    from cifar_report.analyzer.load_zoo import build_zoo
+
+    with redirect_stdout(sys.stderr):
+        return _loaded(spec.text, build_zoo(spec, values=values))
+
+
+def _load_hub(spec: Spec, values: bool) -> LoadedModel:
+    """Load a network of a repository, whose modules it keeps."""
+    from cifar_report.analyzer.load_hub import build_hub
+
+    with guest(Path(hub.get_dir()), spec.target) as home:
+        network = build_hub(spec, home, values=values)
+        note = f"{spec.text}: ran the code of {spec.target.removeprefix('hub:')} in {home.folder}"
+        return _loaded(spec.text, network, note, home)
+
+
+def _load_notebook(spec: Spec, file: Path, home: Home) -> LoadedModel:
+    """Load a network that a notebook defines."""
+    from cifar_report.analyzer.load_notebook import run_notebook
+
+    run = run_notebook(file, spec)
+    name, network, note = pick(run.source, spec, file.parent)
+    gaps = run.gaps(name.removeprefix(f"{spec.target}:").partition("(")[0].strip())
+    return LoadedModel(name, network, file, "\n".join(filter(None, (*run.said, note, *gaps))), home)
+
+
+def _loaded(name: str, network: nn.Module, note: str = "", home: Home | None = None) -> LoadedModel:
+    """Return a network that somebody else's file defines, with that file."""
+    source = _file_of(sys.modules.get(type(network).__module__))
+    return LoadedModel(name, network, source, note, home, is_hollow(network))
 
 
 def _user_file(spec: Spec) -> Path:
@@ -72,15 +133,15 @@ def _user_file(spec: Spec) -> Path:
         inside = sorted(str(file) for file in path.glob("*.py"))[:5]
         hint = f"name a file in it: {', '.join(inside)}" if inside else "name a Python file"
         raise UsageError(f"{spec.target} is a folder", expected="a Python file", hint=hint)
-    if path.suffix != ".py":
-        raise UsageError(f"{spec.target} is not a Python file", expected="a file that ends in .py")
+    if path.suffix not in (".py", ".ipynb"):
+        raise UsageError(f"{spec.target} is not a Python file", expected="a file that ends in .py or .ipynb")
     return path.resolve()
 
 
 def _near_files(path: Path) -> list[str]:
     """Return Python files in the same folder whose names are close to a missing one's."""
-    names = [file.name for file in path.parent.glob("*.py")]
-    wanted = path.name if path.suffix == ".py" else f"{path.name}.py"
+    names = [file.name for ending in ("py", "ipynb") for file in path.parent.glob(f"*.{ending}")]
+    wanted = path.name if path.suffix else f"{path.name}.py"
     return [str(path.parent / name) for name in difflib.get_close_matches(wanted, names, n=3)]
 
 
@@ -119,79 +180,7 @@ def _nothing_called(spec: Spec, missing: str) -> UsageError:
     return UsageError(f"there is no module {missing!r}, which {spec.text} names", hint=hint)
 
 
-def _network_of(module: ModuleType, spec: Spec, folder: Path) -> LoadedModel:
-    """Find the named network in an imported module, or the one that it means, and build it."""
-    source = _file_of(module)
-    if spec.call is not None:
-        value, call = _named(module, spec, spec.call, source), spec.call
-        name, note = spec.text, ""
-    else:
-        found = candidates(module, source.read_bytes()) if source else ()
-        chosen = choose(found)
-        if chosen is None:
-            raise _several(found, spec) if found else _none(module, spec)
-        value, call = chosen.value, Call(chosen.name, False)
-        name = f"{spec.target}:{chosen.name}"
-        note = _choice(chosen, found, spec) if len(found) > 1 else ""
-    return LoadedModel(name, build(value, call, spec.target, folder), source, note)
-
-
-def _named(module: ModuleType, spec: Spec, call: Call, source: Path | None) -> Any:
-    """Return what a dotted name stands for in a module."""
-    value: Any = module
-    for part in call.name.split("."):
-        if not hasattr(value, part):
-            found = [c.name for c in candidates(module, source.read_bytes())] if source else []
-            public = [name for name in dir(value) if not name.startswith("_")]
-            near = difflib.get_close_matches(part, public, n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else ""
-            raise ModelError(
-                f"{spec.target} has no {call.name!r}", found=", ".join(found) or "no network", hint=hint
-            )
-        value = getattr(value, part)
-    return value
-
-
-def _several(found: Sequence[Candidate], spec: Spec) -> ModelError:
-    """Return the message that lists the networks of a file."""
-    rows = [f"{c.name} (line {c.line}{_remark(c)})" for c in found]
-    first = next((c for c in reversed(found) if c.user is None), found[-1])
-    hint = f"name one: {example(f'{spec.target}:{first.name}', first.needs)}"
-    return ModelError(
-        f"{spec.target} defines several networks", found=("\n" + " " * 12).join(rows), hint=hint
-    )
-
-
-def _remark(candidate: Candidate) -> str:
-    """Return what speaks against a candidate."""
-    needs = f", needs {', '.join(candidate.needs)}" if candidate.needs else ""
-    return needs + (f", used by {candidate.user}" if candidate.user else "")
-
-
-def _choice(chosen: Candidate, found: Sequence[Candidate], spec: Spec) -> str:
-    """Return the sentence that says what was chosen."""
-    others = ", ".join(f"{c.name}{_remark(c)}" for c in found if c is not chosen)
-    return f"{spec.target} defines {len(found)} networks; taking {chosen.name} (not {others})"
-
-
-def _none(module: ModuleType, spec: Spec) -> ModelError:
-    """Return the message for a file without a network, with what there was instead."""
-    public = {name: value for name, value in vars(module).items() if not name.startswith("_")}
-    own = [name for name, value in public.items() if getattr(value, "__module__", None) == module.__name__]
-    imported = [
-        name for name, value in public.items() if isinstance(value, type) and issubclass(value, nn.Module)
-    ]
-    found = ", ".join([*own, *(f"{name} (imported)" for name in imported)]) or "no class and no function"
-    likely = next(iter([*own, *imported]), "Net")
-    return ModelError(
-        f"{spec.target} defines no network",
-        expected="a class derived from torch.nn.Module, or a function that returns one",
-        found=found,
-        hint=f"if one of these makes a network, name it: {spec.target}:{likely}",
-    )
-
-
-def _file_of(module: ModuleType) -> Path | None:
+def _file_of(module: ModuleType | None) -> Path | None:
     """Return a module's Python file."""
     file = getattr(module, "__file__", None)
     return Path(file).resolve() if file and file.endswith(".py") else None

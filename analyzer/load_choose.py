@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import ast
 import typing
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
 from torch import nn
 
+from cifar_report.analyzer.errors import ModelError
 from cifar_report.analyzer.load_build import required
 
 Definition = ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign
@@ -24,11 +25,29 @@ Definitions = Mapping[str, Definition]
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """An imported file, module or notebook."""
+
+    module: ModuleType
+    body: Sequence[ast.stmt] = ()
+    """What it runs on import; nothing where that isn't Python, as in a compiled module."""
+    place: Callable[[ast.stmt], str] = lambda node: f"line {node.lineno}"
+    """Where a statement of it stands, in words."""
+    absent: Mapping[str, ModelError] = field(default_factory=dict)
+    """Names that a notebook gives a value and that have none here, each with the reason; `*` is any other."""
+
+    def reason(self, name: str | None) -> ModelError | None:
+        """Return why a name has no value, where that is known."""
+        return self.absent.get(name or "") or self.absent.get("*")
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A class, function or instance that may be the network."""
 
     name: str
-    line: int
+    place: str
+    """Where it is defined, such as `line 4`."""
     value: Any
     needs: tuple[str, ...]
     """Arguments without a default."""
@@ -36,15 +55,17 @@ class Candidate:
     """Another candidate that uses this one."""
 
 
-def candidates(module: ModuleType, source: bytes) -> tuple[Candidate, ...]:
+def candidates(source: Source) -> tuple[Candidate, ...]:
     """Return the networks that a module defines, in the order of their lines."""
-    definitions = _definitions(ast.parse(source).body)
-    reader = _Reader(vars(module), definitions)
-    values = {name: vars(module)[name] for name in definitions if reader.is_network(name)}
+    namespace, definitions = vars(source.module), _definitions(source.body)
+    reader = _Reader(namespace, definitions)
+    values = {name: namespace[name] for name in definitions if reader.is_network(name)}
     reach = {name: _reach(name, definitions) for name in values}
     users = {name: [user for user in values if name in reach[user] and user != name] for name in values}
     return tuple(
-        Candidate(name, definitions[name].lineno, value, required(value), next(iter(users[name]), None))
+        Candidate(
+            name, source.place(definitions[name]), value, required(value), next(iter(users[name]), None)
+        )
         for name, value in values.items()
     )
 

@@ -28,7 +28,7 @@ def import_failure(error: BaseException, shown: str, folder: Path) -> ModelError
         folder: where the user's files lie.
     """
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_file():
-        return _syntax_error(error, shown)
+        return syntax_failure(error, shown)
     if isinstance(error, SystemExit):
         return run_failure(
             error,
@@ -38,6 +38,17 @@ def import_failure(error: BaseException, shown: str, folder: Path) -> ModelError
         )
     hint = _import_hint(error, folder) if isinstance(error, ImportError) else ""
     return run_failure(error, f"{shown} could not be imported", folder, hint=hint)
+
+
+def syntax_failure(error: SyntaxError, shown: str) -> ModelError:
+    """Return the message with the line, and a caret below the place."""
+    file = shown_path(Path(error.filename or ""))
+    text = (error.text or "").rstrip("\n")
+    indent = len(text) - len(text.lstrip())
+    column = max((error.offset or 1) - 1 - indent, 0)
+    picture = f"\n    {text.strip()}\n    {' ' * column}^" if text.strip() else ""
+    other = "" if os.path.basename(shown) == os.path.basename(file) else f" (imported by {shown})"  # noqa: PTH119
+    return ModelError(f"{file}, line {error.lineno}: syntax error: {error.msg}{other}{picture}")
 
 
 def run_failure(error: BaseException, what: str, folder: Path, *, hint: str = "") -> ModelError:
@@ -70,17 +81,6 @@ def _is_own(file: Path, folder: Path) -> bool:
     if not file.is_relative_to(folder) or file.parent == Path(__file__).parent:
         return False
     return not {"site-packages", "dist-packages"} & set(file.relative_to(folder).parts)
-
-
-def _syntax_error(error: SyntaxError, shown: str) -> ModelError:
-    """Return the message with the line, and a caret below the place."""
-    file = shown_path(Path(error.filename or ""))
-    text = (error.text or "").rstrip("\n")
-    indent = len(text) - len(text.lstrip())
-    column = max((error.offset or 1) - 1 - indent, 0)
-    picture = f"\n    {text.strip()}\n    {' ' * column}^" if text.strip() else ""
-    other = "" if os.path.basename(shown) == os.path.basename(file) else f" (imported by {shown})"  # noqa: PTH119
-    return ModelError(f"{file}, line {error.lineno}: syntax error: {error.msg}{other}{picture}")
 
 
 def _import_hint(error: ImportError, folder: Path) -> str:

@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
@@ -13,40 +14,75 @@ GUEST_NAME = "cifar_report_guest"
 """The file's `__name__` while it is loaded, so that its `__main__` part doesn't run."""
 
 
+@dataclass(slots=True)
+class Home:
+    """What a guest's code takes for granted: its folder can be imported from, and its modules are known."""
+
+    folder: Path
+    modules: dict[str, ModuleType] = field(default_factory=dict)
+    """Those that came from the folder, by the name that they are imported by."""
+    added: list[str] = field(default_factory=list)
+    """What the guest itself put on `sys.path`."""
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Put the guest's modules and paths in place, and take them away again, with those that came."""
+        path, bytecode, before = list(sys.path), sys.dont_write_bytecode, dict(sys.modules)
+        borrowed = str(self.folder) not in path
+        sys.path[:] = [str(self.folder), *path, *self.added]
+        sys.dont_write_bytecode = True
+        sys.modules.update(self.modules)
+        importlib.invalidate_caches()
+        try:
+            yield
+        finally:
+            known = {*path, str(self.folder)}
+            self.added = [place for place in sys.path if place not in known]
+            sys.path[:], sys.dont_write_bytecode = path, bytecode
+            for name in [name for name in sys.modules if name not in before or name in self.modules]:
+                if name == GUEST_NAME or name in self.modules or (borrowed and _lies_in(self.folder, name)):
+                    self.modules[name] = sys.modules[name]
+            for name in self.modules:
+                sys.modules.pop(name, None)
+                if name in before:
+                    sys.modules[name] = before[name]
+
+
 @contextmanager
-def guest(folder: Path, program: str) -> Iterator[None]:
+def guest(folder: Path, program: str) -> Iterator[Home]:
     """Make a folder importable; what runs inside prints to standard error and sees an empty command line.
 
     Put back afterwards: `sys.path`, `sys.argv`, and the modules that came from the folder, so that the next
-    network finds its own `blocks.py`, not this one's. No bytecode is written beside the user's files.
+    network finds its own `blocks.py`, not this one's. The network itself finds them in its `Home`, for a
+    forward that imports, and for whatever looks a class up by its module's name. No bytecode is written
+    beside the user's files.
 
     Args:
         folder: the file's folder.
         program: what `sys.argv[0]` says.
     """
-    path, argv, bytecode = list(sys.path), sys.argv, sys.dont_write_bytecode
-    present, borrowed = set(sys.modules), str(folder) not in path
-    sys.path.insert(0, str(folder))
-    sys.argv, sys.dont_write_bytecode = [program], True
-    importlib.invalidate_caches()
+    home, argv = Home(folder), sys.argv
+    sys.argv = [program]
     try:
-        with redirect_stdout(sys.stderr):
-            yield
+        with home.entered(), redirect_stdout(sys.stderr):
+            yield home
     finally:
-        sys.path[:], sys.argv, sys.dont_write_bytecode = path, argv, bytecode
-        sys.modules.pop(GUEST_NAME, None)
-        if borrowed:
-            for name in [name for name in sys.modules if name not in present and _lies_in(folder, name)]:
-                del sys.modules[name]
+        sys.argv = argv
 
 
 def run_file(path: Path) -> ModuleType:
     """Run a file as a module. Whatever it raises comes through, `SystemExit` too."""
     code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    module = new_module(path)
+    exec(code, module.__dict__)  # running the user's file is what was asked for
+    return module
+
+
+def new_module(path: Path) -> ModuleType:
+    """Return an empty module for a file, known under the guest's name."""
     module = ModuleType(GUEST_NAME)
     module.__file__, module.__package__ = str(path), ""
     sys.modules[GUEST_NAME] = module
-    exec(code, module.__dict__)  # running the user's file is what was asked for
     return module
 
 

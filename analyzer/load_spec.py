@@ -1,5 +1,7 @@
-"""How a network is named: `model.py`, `model.py:Net(width=32)`, `package.module:build()`, `document_003`.
+"""How a network is named: by file, notebook, module, collection, repository, or as a built-in one.
 
+`model.py`, `model.py:Net(width=32)`, `notebook.ipynb:Net`, `package.module:build()`, `torchvision:resnet18`,
+`timm:resnet18`, `hub:OWNER/REPO:NAME`, `document_003`.
 What stands in the parentheses is read as Python literals and never run.
 """
 
@@ -15,7 +17,11 @@ from typing import Any, Literal
 from cifar_report.analyzer.errors import UsageError
 
 _FORMS = "model.py, model.py:Net, model.py:Net(num_classes=10), package.module:build() or a built-in name"
+_HUB = "hub:OWNER/REPO:NAME or hub:OWNER/REPO:BRANCH:NAME, such as hub:pytorch/vision:resnet18"
 _LITERALS = "Python literals, such as 10, 0.5, 'gelu', (3, 3), True or None"
+
+
+Kind = Literal["file", "module", "built-in", "torchvision", "timm", "hub"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,7 @@ class Call:
     """What follows the colon."""
 
     name: str
-    """Dotted name inside of the file or module."""
+    """Dotted name inside of the file, module or collection."""
     parentheses: bool
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -35,9 +41,9 @@ class Spec:
 
     text: str
     """As the user wrote it."""
-    kind: Literal["file", "module", "built-in"]
+    kind: Kind
     target: str
-    """Path, dotted module or built-in name."""
+    """Path, dotted module, built-in name, or collection: `torchvision`, `timm`, `hub:OWNER/REPO:BRANCH`."""
     call: Call | None
     """None where only a file or module is named."""
 
@@ -56,16 +62,26 @@ def parse_spec(text: str, built_in: Collection[str]) -> Spec:
         return Spec(text, "built-in", text, None)
     if not text.strip():
         raise UsageError("the network has an empty name", expected=_FORMS)
-    python_file = re.match(r"(.*?\.py)(?::(.*))?$", text, re.DOTALL)
     if Path(text).exists():
         return Spec(text, "file", text, None)
-    if python_file:
-        target, call = python_file.groups()
-    else:
-        target, colon, rest = text.partition(":")
-        call = rest if colon else None
-    kind: Literal["file", "module"] = "file" if python_file or re.search(r"[\\/]", target) else "module"
-    return Spec(text, kind, target, None if call is None else _parse_call(text, len(target) + 1))
+    kind, target = _head(text)
+    named = len(target) < len(text)
+    return Spec(text, kind, target, _parse_call(text, len(target) + 1) if named else None)
+
+
+def _head(text: str) -> tuple[Kind, str]:
+    """Return what kind of name it is, and the part before the colon that the network's own name follows."""
+    if collection := re.match(r"(torchvision|timm)(?=:)", text):
+        return ("timm" if collection[1] == "timm" else "torchvision"), collection[1]
+    if text.startswith("hub:"):
+        repository = re.match(r"hub:[\w.-]+/[\w.-]+(?::[^:()]+(?=:))?(?=:)", text)
+        if repository is None:
+            raise _misread(text, len("hub:"), "this names no network of a repository", _HUB)
+        return "hub", repository[0]
+    if file := re.match(r"(.*?\.(?:py|ipynb))(?::|$)", text, re.DOTALL):
+        return "file", file[1]
+    target = text.partition(":")[0]
+    return ("file" if re.search(r"[\\/]", target) else "module"), target
 
 
 def _parse_call(text: str, start: int) -> Call:

@@ -10,7 +10,7 @@ import click
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import write_result
-from cifar_report.cli.options import input_option, load_and_analyze, output_option
+from cifar_report.cli.options import input_option, load_and_analyze, output_option, weights_option
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,6 +24,7 @@ Examples:
   cifar-report analyze model.py:Net --style torchsummary
   cifar-report analyze document_003 --style torchscan
   cifar-report analyze model.py --input 3,224,224 --format json -o analysis.json
+  cifar-report analyze torchvision:vit_b_16 --input 3,224,224
   cifar-report analyze model.py --second-opinion
 
 \b
@@ -35,6 +36,7 @@ image, FLOPs are twice that. Receptive fields are theoretical: not clipped at th
 @click.command(short_help="Show every layer's shape, cost and receptive field.", epilog=_EPILOG)
 @click.argument("model")
 @input_option
+@weights_option
 @click.option(
     "--style",
     type=click.Choice(["tree", "torchsummary", "torchscan"]),
@@ -55,12 +57,18 @@ image, FLOPs are twice that. Receptive fields are theoretical: not clipped at th
 )
 @output_option
 def analyze(
-    model: str, shape: str, style: str | None, form: str, second_opinion: bool, output: Path | None
+    model: str,
+    shape: str,
+    weights: Path | None,
+    style: str | None,
+    form: str,
+    second_opinion: bool,
+    output: Path | None,
 ) -> None:
     """Trace MODEL once and print what each layer costs and sees.
 
-    MODEL is model.py, model.py:Net, model.py:build(), package.module:Net(num_classes=10) or a built-in
-    name.
+    MODEL is model.py, model.py:Net(num_classes=10), notebook.ipynb:Net, package.module:build(),
+    torchvision:resnet18, timm:NAME, hub:OWNER/REPO:NAME or a built-in name.
     """
     from cifar_report.analyzer import summary
 
@@ -76,9 +84,11 @@ def analyze(
         raise UsageError(
             "--second-opinion has no CSV", expected="--format table, markdown or json", found="--format csv"
         )
-    loaded, analysis = load_and_analyze(model, shape)
+    loaded, analysis = load_and_analyze(model, shape, weights, values=second_opinion)
     if second_opinion:
-        write_result(_with_second_opinion(loaded.module, analysis, form), output)
+        with loaded.running():
+            text = _with_second_opinion(loaded.module, analysis, form)
+        write_result(text, output)
         return
     writers = {
         "tree": summary.tree_table,

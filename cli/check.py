@@ -10,7 +10,7 @@ import click
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import rendered, result_console, talk, write_result
-from cifar_report.cli.options import analyze_model, input_option, output_option
+from cifar_report.cli.options import analyze_model, input_option, output_option, weights_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,7 @@ Examples:
   cifar-report check model.py --max-params 100000 --min-rf 52
   cifar-report check model.py:Net --require "params < 100k" --require "depthwise_separable >= 2"
   cifar-report check model.py --assignment eva6-s7-late
+  cifar-report check torchvision:resnet18 --max-params 12M --input 3,224,224
   cifar-report check document_003 --max-macs 20M --format json -o verdict.json
 
 \b
@@ -43,6 +44,7 @@ Exit codes: 0 all met, 1 a constraint is not met, 2 wrong usage, 3 the network c
 @click.option("--require", multiple=True, metavar="EXPR", help="A constraint, such as 'rf.before_gap > 44'.")
 @click.option("--assignment", metavar="ID|FILE", help="All constraints of an assignment.")
 @input_option
+@weights_option
 @click.option(
     "--format",
     "style",
@@ -63,19 +65,21 @@ def check(
     require: tuple[str, ...],
     assignment: str | None,
     shape: str,
+    weights: Path | None,
     style: str,
     output: Path | None,
     allow_unknown: bool,
 ) -> None:
     """Hold MODEL against constraints and exit with the verdict.
 
-    MODEL is model.py, model.py:Net, model.py:build(), package.module:Net(num_classes=10) or a built-in
-    name. Bounds given as --max-... and --min-... are inclusive; an assignment's are as it writes them.
+    MODEL is model.py, model.py:Net(num_classes=10), notebook.ipynb:Net, package.module:build(),
+    torchvision:resnet18, timm:NAME, hub:OWNER/REPO:NAME or a built-in name. Bounds given as --max-... and
+    --min-... are inclusive; an assignment's are as it writes them.
     """
     from cifar_report.analyzer.constraints import exit_code, judge
 
     constraints = _constraints(max_params, max_macs, min_rf, require, assignment)
-    analysis = analyze_model(model, shape)
+    analysis = analyze_model(model, shape, weights)
     verdicts = judge(constraints, analysis)
     code = exit_code(verdicts, allow_unknown=allow_unknown)
     if style == "json":

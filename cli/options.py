@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cifar_report.analyzer.errors import UsageError
+from cifar_report.analyzer.errors import ModelError, UsageError
 from cifar_report.cli.console import talk
 
 if TYPE_CHECKING:
@@ -55,24 +55,63 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def analyze_model(model: str, shape: str) -> Analysis:
+def weights_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--weights FILE`."""
+    return click.option(
+        "--weights",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Load weights first: shows that they fit; figures change only where the path depends on values.",
+    )(command)
+
+
+def analyze_model(model: str, shape: str, weights: Path | None = None) -> Analysis:
     """Load a network by name and analyse it; say so where something was chosen or took long."""
-    return load_and_analyze(model, shape)[1]
+    return load_and_analyze(model, shape, weights, values=False)[1]
 
 
-def load_and_analyze(model: str, shape: str) -> tuple[LoadedModel, Analysis]:
-    """Do the same for a command that goes on with the network itself."""
-    from cifar_report.analyzer.assemble import analyze
+def load_and_analyze(
+    model: str, shape: str, weights: Path | None = None, *, values: bool = True
+) -> tuple[LoadedModel, Analysis]:
+    """Do the same for a command that goes on with the network itself, inside of `loaded.running()`.
+
+    Args:
+        model: the network's name.
+        shape: as `--input` gives it.
+        weights: a file to load into it first.
+        values: the network's weights have values; nothing else than an analysis can do without.
+    """
     from cifar_report.analyzer.load import load_model
+    from cifar_report.analyzer.load_weights import load_weights
 
     input_shape = parse_shape(shape)
-    loaded = load_model(model)
+    loaded = load_model(model, values=values or weights is not None)
     if loaded.note:
         talk(loaded.note)
+    if weights is not None:
+        talk(load_weights(loaded.module, weights))
     start = time.monotonic()
-    analysis = analyze(loaded.module, input_shape, name=loaded.name)
+    loaded, analysis = _analyzed(loaded, input_shape)
     if time.monotonic() - start > 2:
         talk(f"analysed {len(analysis.operators):,} operators in {time.monotonic() - start:.1f} s")
     if analysis.rung == "real":
         talk("traced on real tensors: the network asks for values, so other inputs may take other branches")
     return loaded, analysis
+
+
+def _analyzed(loaded: LoadedModel, shape: tuple[int, ...]) -> tuple[LoadedModel, Analysis]:
+    """Analyse a network; one that was built without values and turns out to ask for them gets them."""
+    from cifar_report.analyzer.assemble import analyze
+    from cifar_report.analyzer.load import load_model
+
+    try:
+        with loaded.running():
+            analysis = analyze(loaded.module, shape, name=loaded.name)
+        if analysis.rung == "meta" or not loaded.hollow:
+            return loaded, analysis
+    except ModelError as error:
+        if not (loaded.hollow and "meta" in str(error)):
+            raise
+    loaded = load_model(loaded.name)
+    with loaded.running():
+        return loaded, analyze(loaded.module, shape, name=loaded.name)

@@ -66,7 +66,7 @@ def _train(request: Request, folder: Path) -> Run:
     loaded = load_model(request.model)
     if loaded.note:
         talk(loaded.note)
-    with showing() as listener, _prints_to_stderr():
+    with showing() as listener, _prints_to_stderr(), loaded.running():
         analysis = analyze(loaded.module, (3, SIDE, SIDE), name=loaded.name)
         data = load_data(request.data, listener)
         epochs = request.epochs or EPOCHS.get(request.data, OTHER_EPOCHS)
@@ -118,7 +118,7 @@ def _resume(folder: Path, workers: int | None) -> Run:
     talk(f"{folder}: going on after {len(run.history)} of {run.config.epochs} epochs")
     torch.manual_seed(run.config.seed)
     loaded = load_model(run.config.model)
-    with showing() as listener, _prints_to_stderr():
+    with showing() as listener, _prints_to_stderr(), loaded.running():
         data = load_data(run.config.data_source, listener)
         return resume(loaded.module, data, folder, listener, workers=workers)
 
