@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from cifar_report.analyzer.graph import Node
 from cifar_report.analyzer.receptive_field import Lookup, NoRule, Shadows, field_rule
-from cifar_report.analyzer.shadow import EMPTY, union
+from cifar_report.analyzer.shadow import EMPTY
+from cifar_report.analyzer.shadow_union import union
 
 ELEMENTWISE = (
     "abs", "acos", "add", "addcdiv", "addcmul", "alias", "asin", "atan", "atan2", "bitwise_and",

@@ -10,7 +10,8 @@ import numpy as np
 
 from cifar_report.analyzer.graph import Node
 from cifar_report.analyzer.receptive_field import Lookup, Shadows, field_rule
-from cifar_report.analyzer.shadow import NO_UNIT, Array, resample
+from cifar_report.analyzer.shadow import Array
+from cifar_report.analyzer.shadow_units import NO_UNIT, resample
 
 INTERPOLATIONS = (
     "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact1d",

@@ -9,7 +9,8 @@ from cifar_report.analyzer.field_elementwise import elementwise
 from cifar_report.analyzer.field_views import without_dim
 from cifar_report.analyzer.graph import Node, Value
 from cifar_report.analyzer.receptive_field import Lookup, NoRule, Shadows, field_rule
-from cifar_report.analyzer.shadow import Shadow, Shape, hull, union
+from cifar_report.analyzer.shadow import Shadow, Shape
+from cifar_report.analyzer.shadow_union import hull, union
 
 
 def mark_global(after: Shadow, before: Sequence[Shadow], out_shape: Shape, node: int) -> Shadow:

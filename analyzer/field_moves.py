@@ -24,18 +24,27 @@ def joined(parts: Sequence[Shadow], shapes: Sequence[Shape], dim: int) -> Shadow
     like = [replace(first, lo=p.lo, hi=p.hi) if _sees_nothing(p) else p for p in parts]
     same = all(p.pattern == first.pattern for p in like)
     keep = same and first.dim != dim
+    sizes = [shape[dim] for shape in shapes]
+    if keep and all(p.plain for p in like):
+        line = [1] * rank
+        line[dim] = -1
+        lo, hi = (
+            np.repeat(np.array(ends, dtype=np.int64), sizes).reshape(line)
+            for ends in ([p.lo for p in like], [p.hi for p in like])
+        )
+        return replace(first, lo=lo, hi=hi, cause=cause)
     bounds: list[Array] = []
     for side in (0, 1):
-        pieces = []
-        for part, own in zip(like, shapes, strict=True):
-            raw = (full(part.lo, rank), full(part.hi, rank)) if keep else expand(part, own)
-            pieces.append(raw[side])
-        sizes = np.broadcast_shapes(*[(*p.shape[:dim], 1, *p.shape[dim + 1 :]) for p in pieces])
-        spread = [
-            np.broadcast_to(piece, (*sizes[:dim], own[dim], *sizes[dim + 1 :]))
-            for piece, own in zip(pieces, shapes, strict=True)
+        pieces = [
+            (full(part.lo, rank), full(part.hi, rank))[side] if keep else expand(part, own)[side]
+            for part, own in zip(like, shapes, strict=True)
         ]
-        bounds.append(np.concatenate(spread, axis=dim))
+        spread = np.broadcast_shapes(*[(*p.shape[:dim], 1, *p.shape[dim + 1 :]) for p in pieces])
+        wide = [
+            np.broadcast_to(piece, (*spread[:dim], size, *spread[dim + 1 :]))
+            for piece, size in zip(pieces, sizes, strict=True)
+        ]
+        bounds.append(np.concatenate(wide, axis=dim))
     if keep:
         return replace(first, lo=bounds[0], hi=bounds[1], cause=cause)
     return replace(regular(bounds[0], bounds[1], first), cause=cause)
@@ -73,7 +82,9 @@ def _stack(node: Node, shadows: Lookup) -> Shadows:
 @field_rule("flip")
 def _flip(node: Node, shadows: Lookup) -> Shadows:
     value, dims = node.args
-    return tuple([_moved(s, value.shape, dims, lambda b, along: np.flip(b, along)) for s in shadows(value)])
+    return tuple(
+        [_moved(s, value.shape, dims, lambda b, along: np.flip(b, tuple(along))) for s in shadows(value)]
+    )
 
 
 @field_rule("roll")

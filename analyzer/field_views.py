@@ -10,16 +10,9 @@ import numpy as np
 
 from cifar_report.analyzer.graph import Node
 from cifar_report.analyzer.receptive_field import Lookup, NoRule, Shadows, field_rule
-from cifar_report.analyzer.shadow import (
-    Array,
-    Bounds,
-    Shadow,
-    Shape,
-    expand,
-    regular,
-    resample,
-    union,
-)
+from cifar_report.analyzer.shadow import Array, Bounds, Shadow, Shape, expand, regular
+from cifar_report.analyzer.shadow_union import union
+from cifar_report.analyzer.shadow_units import resample
 
 
 def permuted(shadow: Shadow, order: Sequence[int]) -> Shadow:

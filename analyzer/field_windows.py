@@ -10,17 +10,9 @@ import numpy as np
 from cifar_report.analyzer import windows
 from cifar_report.analyzer.graph import Node
 from cifar_report.analyzer.receptive_field import Lookup, NoRule, Shadows, field_rule
-from cifar_report.analyzer.shadow import (
-    Array,
-    Shadow,
-    Shape,
-    emptied,
-    expand,
-    hull,
-    resample,
-    transposed_window,
-    window,
-)
+from cifar_report.analyzer.shadow import Array, Shadow, Shape, emptied, expand
+from cifar_report.analyzer.shadow_union import hull
+from cifar_report.analyzer.shadow_units import resample, transposed_window, window
 
 
 def mix_channels(shadow: Shadow, shape: Shape, groups: int, out_channels: int) -> Shadow:

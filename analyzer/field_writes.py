@@ -9,7 +9,8 @@ import numpy as np
 from cifar_report.analyzer.field_views import with_dim
 from cifar_report.analyzer.graph import Node, Value
 from cifar_report.analyzer.receptive_field import Lookup, Shadows, field_rule
-from cifar_report.analyzer.shadow import EMPTY, Array, Shadow, Shape, expand, full, regular, union
+from cifar_report.analyzer.shadow import EMPTY, Array, Shadow, Shape, expand, full, regular
+from cifar_report.analyzer.shadow_union import union
 
 
 @field_rule("copy")

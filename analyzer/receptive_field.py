@@ -8,7 +8,7 @@ operator without one makes the fields of everything behind it unknown, and is na
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -57,6 +57,8 @@ class Fields:
     axes: int
     image: Shape
     """The input's size along each axis."""
+    described: dict[tuple[int, Shape], ReceptiveField] = field(default_factory=dict)
+    """By identity of the shadows, which most operators hand on, and a tensor's shape."""
 
     def of(self, value: Value) -> Shadows | None:
         """Return a value's shadows; None where they are unknown."""
@@ -126,6 +128,15 @@ def describe(
     shadows = fields.shadows.get(value.id)
     if shadows is None:
         return ReceptiveField(kind="unknown", cause="it doesn't depend on the network's input")
+    known = fields.described.get((id(shadows), value.shape))
+    if known is None:
+        known = fields.described[id(shadows), value.shape] = _describe(shadows, value, fields, layer_name)
+    return known
+
+
+def _describe(
+    shadows: Shadows, value: Value, fields: Fields, layer_name: Callable[[int], str]
+) -> ReceptiveField:
     parts = [_axis(shadow, value.shape, size) for shadow, size in zip(shadows, fields.image, strict=True)]
     cause = next((s.cause for s in shadows if s.cause is not None), None)
     return ReceptiveField(

@@ -1,0 +1,115 @@
+"""Shadows of several units together: united unit by unit, or mixed along whole dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cifar_report.analyzer.shadow import (
+    Bounds,
+    Shadow,
+    Shape,
+    along,
+    expand,
+    full,
+    plain_bounds,
+    regular,
+    squeezed,
+)
+
+
+def union(parts: Sequence[tuple[Shadow, Shape]], out_shape: Shape, node: int) -> Shadow:
+    """Return the hull of operands that are combined unit by unit, with broadcasting.
+
+    Args:
+        parts: the operands that depend on the image, with their shapes.
+        out_shape: the shape of the result.
+        node: to blame when an operand that doesn't move over the image joins one that does.
+    """
+    rank = len(out_shape)
+    aligned = [shift_rank(shadow, len(shape), rank) for shadow, shape in parts]
+    first = aligned[0]
+    if all(shadow.equals(first) for shadow in aligned[1:]):
+        return first
+    if all(s.pattern == first.pattern for s in aligned) and _comparable(aligned, parts, out_shape):
+        cause = next((s.cause for s in aligned if s.cause is not None), None)
+        lo, hi = first.lo, first.hi
+        for shadow in aligned[1:]:
+            lo = min(lo, shadow.lo) if _ints(lo, shadow.lo) else np.minimum(lo, shadow.lo)
+            hi = max(hi, shadow.hi) if _ints(hi, shadow.hi) else np.maximum(hi, shadow.hi)
+        if first.dim is None and not _ints(lo, hi):
+            return replace(regular(full(lo, rank), full(hi, rank), first), cause=cause)
+        return replace(first, lo=lo, hi=hi, cause=cause)
+    shapes = [(1,) * (rank - len(shape)) + shape for _, shape in parts]
+    bounds = [expand(shadow, shape) for shadow, shape in zip(aligned, shapes, strict=True)]
+    lo_array, hi_array = bounds[0]
+    for lo_other, hi_other in bounds[1:]:
+        lo_array, hi_array = np.minimum(lo_array, lo_other), np.maximum(hi_array, hi_other)
+    moving = max(aligned, key=lambda s: (s.dim is not None, s.advance))
+    result = regular(lo_array, hi_array, moving)
+    causes = [s.cause for s in aligned if s.cause is not None]
+    if causes:
+        return replace(result, cause=causes[0])
+    # A pooled value that is spread over a map again: from here every unit sees everything.
+    still = result.dim is None and result.plain and any(s.dim is not None for s in aligned)
+    return replace(result, cause=node) if still else result
+
+
+def _comparable(aligned: Sequence[Shadow], parts: Sequence[tuple[Shadow, Shape]], out_shape: Shape) -> bool:
+    """Return whether no operand is broadcast along the dimension in which the interval moves."""
+    dim = aligned[0].dim
+    if dim is None:
+        return True
+    sizes = [shape[dim - len(out_shape)] for _, shape in parts]
+    return all(size == out_shape[dim] for size in sizes)
+
+
+def _ints(left: Bounds, right: Bounds) -> bool:
+    return isinstance(left, int) and isinstance(right, int)
+
+
+def shift_rank(shadow: Shadow, rank: int, new_rank: int) -> Shadow:
+    """Return the shadow of a tensor that got leading dimensions of size 1 to broadcast."""
+    extra = new_rank - rank
+    if extra == 0 or (shadow.plain and shadow.dim is None):
+        return shadow
+    lead = (1,) * extra
+    lo, hi = (b if isinstance(b, int) else b.reshape(lead + b.shape) for b in (shadow.lo, shadow.hi))
+    return replace(shadow, lo=lo, hi=hi, dim=None if shadow.dim is None else shadow.dim + extra)
+
+
+def hull(shadow: Shadow, shape: Shape, dims: Sequence[int]) -> Shadow:
+    """Return the shadow after mixing all units along some dimensions, which become size 1."""
+    lo, hi, dim = shadow.lo, shadow.hi, shadow.dim
+    advance = shadow.advance
+    if dim in dims and dim is not None:
+        size = shape[dim]
+        if shadow.plain:
+            assert isinstance(hi, int)
+            hi, advance, dim = hi + advance * (size - 1), advance * size, None
+        else:
+            lo, hi = expand(shadow, shape)
+            advance, dim = advance * size // shadow.period, None
+    if not isinstance(lo, int):
+        lo = lo.min(axis=tuple(d for d in dims if lo.shape[d] > 1), keepdims=True)
+    if not isinstance(hi, int):
+        hi = hi.max(axis=tuple(d for d in dims if hi.shape[d] > 1), keepdims=True)
+    lo, hi = (b if isinstance(b, int) else plain_bounds(b) for b in (lo, hi))
+    return Shadow(lo, hi, dim, advance, shadow.period if dim is not None else 1, shadow.cause)
+
+
+def accumulated(shadow: Shadow, shape: Shape, dim: int, *, backwards: bool = False) -> Shadow:
+    """Return the shadow after every unit saw all before it along a dimension, or all behind it."""
+    if shadow.plain and shadow.dim != dim:
+        return shadow
+    if shadow.dim == dim:
+        lo, hi = expand(shadow, shape)
+        shadow = replace(shadow, dim=None, period=1)
+    else:
+        lo, hi = full(shadow.lo, len(shape)), full(shadow.hi, len(shape))
+    order = slice(None, None, -1 if backwards else 1)
+    back = along(lo.ndim, dim, order)
+    lo, hi = np.minimum.accumulate(lo[back], axis=dim)[back], np.maximum.accumulate(hi[back], axis=dim)[back]
+    return replace(shadow, lo=plain_bounds(squeezed(lo)), hi=plain_bounds(squeezed(hi)))
