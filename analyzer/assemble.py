@@ -61,12 +61,17 @@ def analyze(
     def operator_name(node: int) -> str:
         return _operator_name(trace.nodes[node], trace)
 
-    described: dict[int, ReceptiveField] = {}
+    described: dict[tuple[int, tuple[int, ...]], ReceptiveField] = {}
 
     def field_of(value: Value) -> ReceptiveField:
-        known = described.get(value.id)
+        # Normalisation and activation hand on their input's very shadows.
+        shadows = fields.of(value)
+        if shadows is None:
+            return describe(value, fields, layer_name, operator_name)
+        key = (id(shadows), value.shape)
+        known = described.get(key)
         if known is None:
-            known = described[value.id] = describe(value, fields, layer_name, operator_name)
+            known = described[key] = describe(value, fields, layer_name, operator_name)
         return known
 
     findings = find_structures(trace, layer_name)
@@ -119,7 +124,7 @@ def _last_map(trace: Trace, fields: Fields) -> Value:
     wanted = {trace.outputs[0].id}
     for node in reversed(trace.nodes):
         if any(value.id in wanted for value in node.outputs):
-            wanted.update(value.id for value in node.live_inputs())
+            wanted.update(value.id for value in node.live_inputs)
             value = node.outputs[0]
             shadows = fields.of(value)
             if shadows is None or moves(shadows) or any(s.cause is not None for s in shadows):
@@ -150,7 +155,7 @@ def _operator(node: Node, cost: Cost, rows: Rows, field: ReceptiveField) -> Oper
         index=node.index,
         op=node.op,
         layer=rows.row_of_node[node.index],
-        inputs=tuple(dict.fromkeys(value.producer for value in node.live_inputs())),
+        inputs=tuple(dict.fromkeys(value.producer for value in node.live_inputs)),
         output_shape=node.outputs[0].shape,
         macs=cost.macs,
         elementwise=cost.elementwise,

@@ -57,7 +57,7 @@ def _middle(value: Value, fields: Fields) -> Box:
 
 
 def _pull_back(node: Node, out: Value, box: Box) -> list[tuple[Value, Box]]:
-    values = list(node.live_inputs())
+    values = list(node.live_inputs)
     if node.op in _SAME:
         return [(value, _aligned(value, out, box)) for value in values]
     rule = _RULES.get(node.op)

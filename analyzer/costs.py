@@ -82,7 +82,7 @@ def cost_of(node: Node) -> Cost:
 
 def traffic(node: Node) -> int:
     """Return the elements that an operator reads and writes."""
-    return sum([v.numel for v in node.inputs()]) + sum([v.numel for v in node.outputs])
+    return sum([v.numel for v in node.inputs]) + sum([v.numel for v in node.outputs])
 
 
 @_register(MACS, *sorted(windows.CONVOLUTIONS))
@@ -173,7 +173,7 @@ def adaptive_pool(node: Node) -> int:
            "linalg_vector_norm", "nansum", "nanmean")  # fmt: skip
 def reduction(node: Node) -> int:
     """Count one operation per input element."""
-    return next(node.live_inputs()).numel
+    return node.live_inputs[0].numel
 
 
 @_register(OTHER, "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",

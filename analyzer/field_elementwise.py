@@ -27,7 +27,7 @@ ELEMENTWISE = (
 def elementwise(node: Node, shadows: Lookup) -> Shadows:
     """Unite the operands, which broadcast against each other."""
     out = node.outputs[0].shape
-    values = list(node.live_inputs())
+    values = list(node.live_inputs)
     if len(values) == 1 and values[0].shape == out:
         return shadows(values[0])
     axes = zip(*[shadows(v) for v in values], strict=True)
@@ -39,7 +39,7 @@ def elementwise(node: Node, shadows: Lookup) -> Shadows:
 @field_rule("fill", "zero", "zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like",
             "new_zeros", "new_ones", "new_full", "new_empty", "bernoulli")  # fmt: skip
 def _blank(node: Node, shadows: Lookup) -> Shadows:
-    return (EMPTY,) * len(shadows(next(node.live_inputs())))
+    return (EMPTY,) * len(shadows(node.live_inputs[0]))
 
 
 @field_rule("alias_write")

@@ -83,7 +83,7 @@ def _along(node: Node, shadows: Lookup) -> Shadows:
             "median", "prod", "any", "all", "argmax", "argmin", "logsumexp", "norm", "linalg_vector_norm",
             "nansum", "nanmean")  # fmt: skip
 def _reduction(node: Node, shadows: Lookup) -> Shadows:
-    values = list(node.live_inputs())
+    values = list(node.live_inputs)
     value, out = values[0], node.outputs[0].shape
     if len(values) > 1:  # max(a, b) of two tensors
         return elementwise(node, shadows)

@@ -5,8 +5,8 @@ Kept in memory only. Passes (shadows, costs, structure) read it and turn it into
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ class Value:
     path that every analysis waits for.
     """
 
-    __slots__ = ("constant", "dtype", "id", "producer", "root", "shape")
+    __slots__ = ("constant", "dtype", "id", "numel", "producer", "root", "shape")
 
     def __init__(
         self,
@@ -33,6 +33,8 @@ class Value:
     ) -> None:
         self.id = id
         self.shape = shape
+        self.numel = prod(shape)
+        """Number of elements."""
         self.dtype = dtype
         self.producer = producer
         """Index of the node that computed it; -1, -2 ... for the network's inputs."""
@@ -45,14 +47,6 @@ class Value:
         return f"%{self.id}{list(self.shape)}"
 
     @property
-    def numel(self) -> int:
-        """Number of elements."""
-        count = 1
-        for size in self.shape:
-            count *= size
-        return count
-
-    @property
     def live(self) -> bool:
         """True when it depends on the network's input."""
         return self.constant is None
@@ -61,7 +55,7 @@ class Value:
 class Node:
     """An operator with its arguments, in which values stand for tensors."""
 
-    __slots__ = ("args", "call", "index", "kwargs", "op", "outputs")
+    __slots__ = ("args", "call", "index", "inputs", "kwargs", "live_inputs", "op", "outputs", "window")
 
     def __init__(
         self,
@@ -80,29 +74,31 @@ class Node:
         self.outputs = outputs
         self.call = call
         """Index of the innermost module call that ran it."""
+        self.inputs = _values((*args, *kwargs.values()))
+        """Every value among the arguments, in order, constants too."""
+        self.live_inputs = tuple([value for value in self.inputs if value.constant is None])
+        """Those that depend on the network's input."""
+        self.window: Any = None
+        """Settings of a convolution or pool, kept by `windows` after they were read once."""
 
     def __repr__(self) -> str:
         return f"{self.index}: {self.outputs} = {self.op}{self.args}"
-
-    def inputs(self) -> Iterator[Value]:
-        """Yield every value among the arguments, in order, constants too."""
-        for argument in (*self.args, *self.kwargs.values()):
-            if isinstance(argument, Value):
-                yield argument
-            elif isinstance(argument, list | tuple):
-                for element in argument:
-                    if isinstance(element, Value):
-                        yield element
-
-    def live_inputs(self) -> Iterator[Value]:
-        """Yield the values among the arguments that depend on the network's input."""
-        return (value for value in self.inputs() if value.constant is None)
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """Return an argument that ATen allows by position or by name."""
         if position < len(self.args):
             return self.args[position]
         return self.kwargs.get(name, default)
+
+
+def _values(arguments: tuple[Any, ...]) -> tuple[Value, ...]:
+    found = []
+    for argument in arguments:
+        if type(argument) is Value:
+            found.append(argument)
+        elif type(argument) in (list, tuple):
+            found += [element for element in argument if type(element) is Value]
+    return tuple(found)
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ def activation_memory(trace: Trace) -> Memory:
     """Walk the trace in order, with each value's memory freed after the last node that reads it."""
     last_use: dict[int, int] = {}
     for node in trace.nodes:
-        for value in node.live_inputs():
+        for value in node.live_inputs:
             last_use[value.root] = node.index
         for value in node.outputs:
             last_use.setdefault(value.root, node.index)

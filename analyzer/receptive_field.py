@@ -87,10 +87,12 @@ def compute_fields(trace: Trace) -> Fields:
     shadows = fields.shadows
     shadows[source.id] = tuple([pixels(dim) for dim in axes])
     for node in trace.nodes:
-        live = list(node.live_inputs())
+        live = list(node.live_inputs)
         if not live:
             continue
-        blame = next((fields.unknown[v.id] for v in live if v.id in fields.unknown), None)
+        blame = None
+        if fields.unknown:
+            blame = next((fields.unknown[v.id] for v in node.live_inputs if v.id in fields.unknown), None)
         rule = RULES.get(node.op)
         if blame is None and rule is not None:
             try:

@@ -51,7 +51,7 @@ def total(figures: Iterable[int | None]) -> int | None:
 
 def lay_out(trace: Trace) -> Rows:
     """Decide on the rows, their order and their names."""
-    composite = {call.index for call in trace.calls if any(True for _ in call.module.children())}
+    composite = {call.index for call in trace.calls if call.module._modules}
     functions = [node for node in trace.nodes if node.call in composite and node.op not in FREE]
     keyed: list[tuple[tuple[int, int, int], ModuleCall | Node]] = [
         ((call.last_node, 1, call.completed), call) for call in trace.calls
@@ -120,7 +120,10 @@ def _own(
         holds = any(p is not None for p in module._parameters.values())
         if holds and id(module) not in first_call and not isinstance(module, _LISTS):
             uncalled.append(path)
-        children = [(f"{path}.{name}".lstrip("."), child, row) for name, child in module.named_children()]
+        prefix = f"{path}." if path else ""
+        children = [
+            (prefix + name, child, row) for name, child in module._modules.items() if child is not None
+        ]
         stack.extend(reversed(children))
     taken: set[int] = set()
     for row, module in sorted(claims, key=lambda claim: claim[0]):
@@ -133,6 +136,17 @@ def _own(
                 taken.add(id(buffer))
                 buffers[row] = buffers.get(row, 0) + buffer.numel()
     return parameters, buffers, tuple(uncalled)
+
+
+def _sum(costs: list[Cost]) -> Cost:
+    """Return what a row's operators cost together; most rows have one, and containers none."""
+    if len(costs) == 1:
+        return costs[0]
+    return Cost(
+        total([cost.macs for cost in costs]),
+        total([cost.elementwise for cost in costs]),
+        total([cost.dmas for cost in costs]),
+    )
 
 
 def make_layers(
@@ -150,14 +164,14 @@ def make_layers(
     layers = []
     for row, subject in enumerate(rows.subjects):
         nodes = nodes_of_row.get(row, [])
-        own = [costs[node.index] for node in nodes]
-        macs = total([cost.macs for cost in own])
+        own = _sum([costs[node.index] for node in nodes])
+        macs = own.macs
         parameters = rows.own_parameters.get(row, [])
         if isinstance(subject, ModuleCall):
             inputs, outputs = subject.inputs or _by_keyword(trace, subject), subject.outputs
             first, last = subject.first_node, subject.last_node
         else:
-            inputs, outputs = tuple(subject.live_inputs()), subject.outputs
+            inputs, outputs = tuple(subject.live_inputs), subject.outputs
             first, last = subject.index, subject.index + 1
         source = next((value for value in inputs if value.live), None)
         layers.append(
@@ -173,8 +187,8 @@ def make_layers(
                 buffers=rows.own_buffers.get(row, 0),
                 macs=macs,
                 flops=None if macs is None else 2 * macs,
-                elementwise=total([cost.elementwise for cost in own]),
-                dmas=total([cost.dmas for cost in own]),
+                elementwise=own.elementwise,
+                dmas=own.dmas,
                 activation_bytes=sum([
                     v.numel * v.dtype.itemsize for node in nodes for v in node.outputs if v.root == v.id
                 ]),
@@ -189,11 +203,13 @@ def make_layers(
 def _by_keyword(trace: Trace, call: ModuleCall) -> tuple[Value, ...]:
     """Return the first value that a call read from outside: hooks don't see arguments by keyword."""
     for node in trace.nodes[call.first_node : call.last_node]:
-        for value in node.live_inputs():
+        for value in node.live_inputs:
             if value.producer < call.first_node:
                 return (value,)
     return ()
 
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 _NO_TENSOR = ReceptiveField(kind="unknown", cause="it returned no tensor")
 
@@ -208,8 +224,8 @@ def _identity(trace: Trace, subject: ModuleCall | Node) -> dict[str, Any]:
     return {
         "type": type(module).__name__,
         "kind": "module",
-        "leaf": next(module.children(), None) is None,
-        "container": subject.depth == 0 or isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict),
+        "leaf": not module._modules,
+        "container": subject.depth == 0 or isinstance(module, _CONTAINERS),
         "depth": subject.depth,
         "reused": subject.reused,
     }

@@ -67,7 +67,7 @@ def find_structures(trace: Trace, layer_name: Callable[[int], str]) -> tuple[Fin
     """Return all findings and near misses, in the order of the trace."""
     consumers: dict[int, list[Node]] = {}
     for node in trace.nodes:
-        for value in node.live_inputs():
+        for value in node.live_inputs:
             consumers.setdefault(value.id, []).append(node)
     graph = Graph(trace, consumers, layer_name)
     findings: list[Finding] = []

@@ -41,7 +41,13 @@ POOLS = frozenset(
 
 
 def convolution(node: Node) -> Window:
-    """Read the settings of a convolution in any of ATen's spellings."""
+    """Return the settings of a convolution in any of ATen's spellings."""
+    if node.window is None:
+        node.window = _read_convolution(node)
+    return node.window  # type: ignore[no-any-return]  # the graph doesn't know of windows
+
+
+def _read_convolution(node: Node) -> Window:
     value: Value = node.args[0]
     weight: Value = node.args[1]
     axes = len(weight.shape) - 2
@@ -73,7 +79,13 @@ def convolution(node: Node) -> Window:
 
 
 def pool(node: Node) -> Window:
-    """Read the settings of a maximum or average pool."""
+    """Return the settings of a maximum or average pool."""
+    if node.window is None:
+        node.window = _read_pool(node)
+    return node.window  # type: ignore[no-any-return]  # the graph doesn't know of windows
+
+
+def _read_pool(node: Node) -> Window:
     axes = next(int(digit) for digit in node.op if digit.isdigit())
     kernel = spread(node.args[1], axes)
     dilation = node.argument(4, "dilation", 1) if node.op.startswith("max") else 1
