@@ -52,35 +52,39 @@ def talk(message: str) -> None:
     sys.stderr.flush()
 
 
-def write_result(text: str, output: Path | None = None) -> None:
+def write_result(text: str | bytes, output: Path | None = None) -> None:
     """Write a result to standard output, or to `-o FILE` as a whole or not at all.
+
+    Bytes are a picture's, which goes to a file only.
 
     Raises:
         UsageError: the file can't be written. What was there before is still there.
     """
-    text = text.rstrip("\n") + "\n"
-    if output is None:
+    if isinstance(text, str):
+        text = text.rstrip("\n") + "\n"
+    if output is not None:
+        write_file(text, output)
+    elif isinstance(text, str):
         sys.stdout.write(text)
         sys.stdout.flush()
-    else:
-        write_file(text, output)
 
 
-def write_file(text: str, path: Path) -> None:
+def write_file(text: str | bytes, path: Path) -> None:
     """Write beside the file, then rename; links are followed and devices written to directly.
 
     Raises:
         UsageError: a missing folder, a folder in the file's place, no permission, a full disk.
     """
+    content = text.encode() if isinstance(text, str) else text
     target = path.resolve()
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         if target.exists() and not target.is_file() and not target.is_dir():
-            target.write_text(text, encoding="utf-8")
+            target.write_bytes(content)
             return
         if target.is_dir():
             raise IsADirectoryError(21, "it is a folder")
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(content)
         if target.exists():
             shutil.copymode(target, beside)
         beside.replace(target)

@@ -59,6 +59,7 @@ COMMANDS = {
     "compare": Entry(
         "cifar_report.cli.compare:compare", "Show costs, fields and structure of networks side by side."
     ),
+    "draw": Entry("cifar_report.cli.draw:draw", "Draw a network: its graph and its receptive fields."),
     "models": Entry("cifar_report.cli.models:models", "List the built-in networks."),
     "assignments": Entry("cifar_report.cli.assignments:assignments", "List the built-in assignments."),
     "train": Entry("cifar_report.cli.train:train", "Train a network; the run becomes a folder."),
