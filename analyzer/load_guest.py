@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,6 @@ class Home:
     def entered(self) -> Iterator[None]:
         """Put the guest's modules and paths in place, and take them away again, with those that came."""
         path, bytecode, before = list(sys.path), sys.dont_write_bytecode, dict(sys.modules)
-        borrowed = str(self.folder) not in path
         sys.path[:] = [str(self.folder), *path, *self.added]
         sys.dont_write_bytecode = True
         sys.modules.update(self.modules)
@@ -36,12 +35,17 @@ class Home:
         try:
             yield
         finally:
-            known = {*path, str(self.folder)}
-            self.added = [place for place in sys.path if place not in known]
+            self.added = [place for place in sys.path if place not in {*path, str(self.folder)}]
+            folders = [Path(place) for place in (str(self.folder), *self.added) if place not in path]
+            self.modules.update(
+                {
+                    name: module
+                    for name, module in sys.modules.items()
+                    if name in self.modules
+                    or (module is not before.get(name) and (name == GUEST_NAME or _lies_in(folders, name)))
+                }
+            )
             sys.path[:], sys.dont_write_bytecode = path, bytecode
-            for name in [name for name in sys.modules if name not in before or name in self.modules]:
-                if name == GUEST_NAME or name in self.modules or (borrowed and _lies_in(self.folder, name)):
-                    self.modules[name] = sys.modules[name]
             for name in self.modules:
                 sys.modules.pop(name, None)
                 if name in before:
@@ -86,10 +90,11 @@ def new_module(path: Path) -> ModuleType:
     return module
 
 
-def _lies_in(folder: Path, name: str) -> bool:
-    """Tell whether a module belongs to a file or package directly in the folder."""
+def _lies_in(folders: Sequence[Path], name: str) -> bool:
+    """Tell whether a module belongs to a file or package directly in one of the folders."""
     top = name.partition(".")[0]
     module = sys.modules.get(top)
     file = getattr(module, "__file__", None)
-    places = [str(Path(file).parent)] if file else list(getattr(module, "__path__", ()))
-    return any(place in (str(folder), str(folder / top)) for place in places)
+    places = {str(Path(file).parent)} if file else set(getattr(module, "__path__", ()))
+    own = [folder for folder in folders if folder.name not in ("site-packages", "dist-packages")]
+    return any(not places.isdisjoint((str(folder), str(folder / top))) for folder in own)

@@ -92,7 +92,7 @@ def _failure(error: BaseException, spec: Spec, call: Call, folder: Path | None) 
         )
     if said.startswith("Cannot find callable"):
         names = _entries(folder)
-        near = difflib.get_close_matches(call.name, names, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(call.name, names, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else ""
         return ModelError(
             f"{spec.target} has no network {call.name!r}", found=", ".join(names[:20]), hint=hint

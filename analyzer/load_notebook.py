@@ -20,7 +20,7 @@ from cifar_report.analyzer.load_cells import Cell, read_cells
 from cifar_report.analyzer.load_choose import Source
 from cifar_report.analyzer.load_failure import import_failure, shown_path, syntax_failure
 from cifar_report.analyzer.load_guest import new_module
-from cifar_report.analyzer.load_sift import Step, makes_network, meanings, steps
+from cifar_report.analyzer.load_sift import Step, makes_network, meanings, network_classes, steps
 from cifar_report.analyzer.load_spec import Spec
 
 
@@ -52,12 +52,15 @@ def run_notebook(file: Path, spec: Spec) -> NotebookRun:
     """
     notebook = _Notebook(file, spec.target, read_cells(file, spec.target))
     statements = [(node, cell) for cell in notebook.cells for node in cell.body]
-    stands_for = meanings(node for node, _ in statements)
+    nodes = [node for node, _ in statements]
+    stands_for = meanings(nodes)
     every = [step for node, cell in statements for step in steps(node, cell.number, stands_for)]
     if spec.call is not None:
         roots = {spec.call.name.partition(".")[0]}
     else:
-        roots = {name for step in every if makes_network(step.node, stands_for) for name in step.gives}
+        networks = network_classes(nodes, stands_for)
+        makers = [step for step in every if makes_network(step.node, stands_for, networks)]
+        roots = {name for step in makers for name in step.gives}
     needed = _needed(roots, every)
     wanted = [step for step in every if _concerns(step, needed)]
     source = _run(wanted, notebook, _future_flags(every))

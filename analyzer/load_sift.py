@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import copy
 import symtable
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 _PLAIN = frozenset({
@@ -81,18 +81,44 @@ def meanings(nodes: Iterable[ast.stmt]) -> dict[str, str]:
     return found
 
 
-def makes_network(node: ast.stmt, stands_for: Mapping[str, str]) -> bool:
-    """Tell whether a statement may define a network, from what is written alone."""
+def network_classes(nodes: Iterable[ast.stmt], stands_for: Mapping[str, str]) -> set[str]:
+    """Return the notebook's classes that derive from torch's modules, as far as what is written tells."""
+    classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
+    networks: set[str] = set()
+    for node in classes:
+        bases = [_meaning(base, stands_for) for base in node.bases]
+        if any(b.startswith("torch.nn.") or b.endswith("Module") or b[1:] in networks for b in bases):
+            networks.add(node.name)
+    return networks
+
+
+def makes_network(node: ast.stmt, stands_for: Mapping[str, str], networks: Collection[str]) -> bool:
+    """Tell whether a statement may define a network, from what is written alone.
+
+    Args:
+        node: the statement.
+        stands_for: what `meanings` found in the notebook.
+        networks: what `network_classes` found there; an instance of another class isn't even made.
+    """
     if isinstance(node, ast.If | ast.Try):
-        return any(makes_network(part, stands_for) for part in ast.walk(node) if isinstance(part, _LEAVES))
+        parts = [part for part in ast.walk(node) if isinstance(part, _LEAVES)]
+        return any(makes_network(part, stands_for, networks) for part in parts)
     if isinstance(node, ast.ClassDef):
         return bool(node.bases)
     if isinstance(node, ast.FunctionDef):
         returned = [part.value for part in ast.walk(node) if isinstance(part, ast.Return)]
         return any(isinstance(value, ast.Call | ast.Name) for value in returned)
-    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-        return _meaning(node.value.func, stands_for).startswith(("torch.nn.", "."))
-    return False
+    return isinstance(node, ast.Assign) and _is_instance(node.value, stands_for, networks)
+
+
+def _is_instance(value: ast.expr, stands_for: Mapping[str, str], networks: Collection[str]) -> bool:
+    """Tell whether a value is `Net(...)`, `nn.Sequential(...)` or `Net().eval()`."""
+    if not isinstance(value, ast.Call):
+        return False
+    if isinstance(value.func, ast.Attribute) and isinstance(value.func.value, ast.Call):
+        return _is_instance(value.func.value, stands_for, networks)
+    called = _meaning(value.func, stands_for)
+    return called.startswith("torch.nn.") or called[1:] in networks
 
 
 def _sift(nodes: Iterable[ast.stmt], stands_for: Mapping[str, str]) -> tuple[list[ast.stmt], list[ast.stmt]]:

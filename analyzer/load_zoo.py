@@ -62,7 +62,7 @@ def refuse_downloads(call: Call, target: str) -> None:
 def _library(spec: Spec) -> ModuleType:
     """Import torchvision or timm."""
     try:
-        return importlib.import_module("torchvision.models" if spec.kind == "torchvision" else "timm")
+        return importlib.import_module(spec.kind)
     except ModuleNotFoundError as error:
         if error.name != spec.kind:
             raise import_failure(error, spec.kind, Path.cwd()) from error
@@ -73,9 +73,9 @@ def _library(spec: Spec) -> ModuleType:
         raise import_failure(error, spec.kind, Path.cwd()) from error
 
 
-def _torchvision(models: ModuleType, name: str) -> Callable[..., Any]:
+def _torchvision(torchvision: ModuleType, name: str) -> Callable[..., Any]:
     """Return a builder, by its own name, as in `segmentation.fcn_resnet50`, or by its registered one."""
-    builders = {}
+    builders, models = {}, torchvision.models
     for registered in models.list_models():
         builder = models.get_model_builder(registered)
         room = builder.__module__.removeprefix("torchvision.models").split(".")[1]
