@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from cifar_report.reporter import dataset, goals, network, results, training
 from cifar_report.reporter.tables import Table, settings
-from cifar_report.reporter.wording import NOT_MEASURED, count, field_size, flat, millions, one_line, percent
+from cifar_report.reporter.wording import NOT_MEASURED, count, field_pixels, flat, millions, one_line, percent
 
 if TYPE_CHECKING:
-    from cifar_report.analyzer.analysis import ReceptiveField
     from cifar_report.reporter.facts import Facts
     from cifar_report.trainer.records import RunConfig
 
@@ -118,15 +117,11 @@ def _key_figures(facts: Facts) -> tuple[KeyFigure, ...]:
         KeyFigure("Parameters", count(totals.params), f"{count(totals.trainable_params)} trainable"),
         KeyFigure(
             "Receptive field",
-            _pixels(field.output),
-            f"at the output; before global pooling {_pixels(field.before_gap)}",
+            field_pixels(field.output),
+            f"at the output; before global pooling {field_pixels(field.before_gap)}",
         ),
         KeyFigure("MACs", millions(totals.macs, ""), "multiply-accumulates for one image"),
     )
-
-
-def _pixels(field: ReceptiveField) -> str:
-    return f"{field_size(field)} px" if field.kind == "local" else field_size(field)
 
 
 def _assignment_title(assignment: dict[str, Any] | None) -> str:

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from cifar_report.analyzer.analysis import Analysis, Layer, ReceptiveField
 from cifar_report.reporter import theme as themes
 from cifar_report.reporter.theme import Theme
-from cifar_report.reporter.wording import TIMES, field_sentence, field_size, plural
+from cifar_report.reporter.wording import TIMES, field_pixels, field_sentence, plural
 
 DOTTED = 80
 """Up to this many layers every layer gets a dot."""
@@ -71,7 +71,9 @@ def _steps(axes: Axes, layers: Sequence[Layer], theme: Theme) -> None:
         if len(numbers) <= DOTTED:
             axes.plot(numbers, values, ".", color=color, markersize=5)
         end = f"{values[-1]:,} px {name}".strip()
-        themes.aside(axes, end, (numbers[-1], values[-1]), (7, 0), color, va="center", fontsize=9.5)
+        # Where global fields follow, their line begins here: the figure stands below it.
+        down = -12 if numbers[-1] < len(layers) else 0
+        themes.aside(axes, end, (numbers[-1], values[-1]), (7, down), color, va="center", fontsize=9.5)
 
 
 def _whole_image(axes: Axes, layers: Sequence[Layer], image: int, theme: Theme) -> None:
@@ -79,13 +81,14 @@ def _whole_image(axes: Axes, layers: Sequence[Layer], image: int, theme: Theme) 
     numbers = [n for n, layer in enumerate(layers, start=1) if layer.receptive_field.kind == "global"]
     if numbers:
         axes.plot(numbers, [image] * len(numbers), "s", color=theme.second, markersize=3)
-        themes.aside(axes, "global: sees the whole image", (numbers[0], image), (0, 5), theme.second)
+        words = "global: sees the whole image"
+        themes.aside(axes, words, (numbers[-1], image), (0, 5), theme.second, ha="right")
 
 
 def _in_pixels(field: ReceptiveField) -> str:
     if field.kind == "global":
         return "the whole image"
-    return f"{field_size(field)} px" if field.kind == "local" else field.kind
+    return field_pixels(field)
 
 
 def _local(layers: Sequence[Layer]) -> tuple[list[int], list[tuple[int, ...]]]:

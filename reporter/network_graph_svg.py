@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Literal
 from cifar_report.reporter.network_graph import LIMIT, network_graph
 from cifar_report.reporter.network_graph_layout import BOX_WIDTH, CORNER, Layout, Route, lay_out
 from cifar_report.reporter.network_graph_words import KINDS, field_words, fitted, shape_words, width
-from cifar_report.reporter.wording import count, extent, field_sentence, millions, one_line, plural, shape
+from cifar_report.reporter.wording import (
+    count,
+    field_pixels,
+    field_sentence,
+    millions,
+    one_line,
+    plural,
+    shape,
+)
 
 if TYPE_CHECKING:
-    from cifar_report.analyzer.analysis import Analysis, ReceptiveField
+    from cifar_report.analyzer.analysis import Analysis
     from cifar_report.reporter.network_graph import GraphNode, NetworkGraph
 
 Scheme = Literal["auto", "light", "dark"]
@@ -119,7 +127,7 @@ def _heading(graph: NetworkGraph, room: float) -> Iterator[str]:
     """Yield the title, then lines of facts."""
     analysis = graph.analysis
     fields = analysis.totals.receptive_field
-    before, output = _in_pixels(fields.before_gap), _in_pixels(fields.output)
+    before, output = field_pixels(fields.before_gap), field_pixels(fields.output)
     yield fitted(one_line(analysis.model), room, 16, bold=True)
     facts = [
         f"input {shape(analysis.input_shape)}",
@@ -148,12 +156,6 @@ def _wrapped(words: Sequence[str], separator: str, size: float, rooms: Sequence[
             longer, room = word, rooms[-1]
         lines[-1] = fitted(longer, room, size)
     return lines
-
-
-def _in_pixels(field: ReceptiveField) -> str:
-    if field.kind != "local":
-        return field.kind
-    return f"{extent(field.size)} px" + ("" if field.uniform else " (largest)")
 
 
 def _boxes(

@@ -73,7 +73,7 @@ def kind_of(parts: Parts, group: Group) -> Kind:
         return "block"
     operators = [operator for row in part.rows() for operator in parts.operators(row)]
     names = [operator.op for operator in operators]
-    if any("attention" in name for name in names):
+    if any("attention" in name for name in (*names, part.row.type.lower())):
         return "attention"
     if any("conv" in name for name in names):
         return "convolution"

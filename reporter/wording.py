@@ -89,6 +89,13 @@ def field_size(field: ReceptiveField) -> str:
     return extent(field.size) if field.uniform else f"{extent(field.size)} (largest)"
 
 
+def field_pixels(field: ReceptiveField) -> str:
+    """Return a receptive field's size with its unit: `67 px`, `9 px (largest)`, `global` or `unknown`."""
+    if field.kind != "local":
+        return field.kind
+    return f"{extent(field.size)} px" + ("" if field.uniform else " (largest)")
+
+
 def field_detail(field: ReceptiveField, values: Sequence[float] | None) -> str:
     """Return the stride or start of a local field; global and unknown fields have none."""
     return extent(values) if field.kind == "local" else field.kind
@@ -102,7 +109,7 @@ def field_sentence(field: ReceptiveField) -> str:
     if field.kind == "unknown":
         return f"unknown{cause}"
     return (
-        f"{field_size(field)} px, stride {extent(field.stride)} px, first centre at {extent(field.start)} px"
+        f"{field_pixels(field)}, stride {extent(field.stride)} px, first centre at {extent(field.start)} px"
     )
 
 

@@ -31,6 +31,8 @@ def test_a_field_is_one_figure_when_square_and_two_when_not() -> None:
     assert wording.field_size(ReceptiveField("global")) == "global"
     assert wording.field_size(ReceptiveField("unknown", cause="foo")) == "unknown"
     assert wording.field_size(ReceptiveField("local", (9, 9), uniform=False)) == "9 (largest)"
+    assert wording.field_pixels(ReceptiveField("local", (9, 9), uniform=False)) == "9 px (largest)"
+    assert wording.field_pixels(ReceptiveField("global")) == "global"
 
 
 def test_an_unknown_field_names_the_operator_to_blame() -> None:
