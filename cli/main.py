@@ -216,9 +216,9 @@ HELP = """
 Check an image network against a budget, train it, and write the report on it.
 
 \b
-MODEL is a file, a class or function in it, a module, or a built-in name:
-  model.py    model.py:Net    model.py:build()    document_003
-  package.module:Net(num_classes=10)
+MODEL is a file, a class or function in it, a module, a library's network, or a built-in name:
+  model.py    model.py:Net    notebook.ipynb:Net    package.module:Net(num_classes=10)
+  torchvision:resnet18    timm:NAME    hub:OWNER/REPO:NAME    document_003
 
 \b
 Examples:
