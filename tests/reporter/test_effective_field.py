@@ -242,6 +242,14 @@ def test_a_network_that_fails_stays_as_it_was() -> None:
     assert caught.value.found == "RuntimeError: too bright"
 
 
+def test_a_network_in_training_mode_is_measured_in_eval_mode() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 5), nn.Dropout(0.9), nn.Conv2d(4, 4, 5))
+    analysis = analyze(network, SIZE)
+    fields = [measure_effective_field(network.train(mode), analysis, count=1) for mode in (True, False)]
+    assert (fields[0].gradient == fields[1].gradient).all()
+
+
 def test_the_same_seed_gives_the_same_field() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU())
