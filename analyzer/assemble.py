@@ -17,7 +17,7 @@ from cifar_report.analyzer.inputs import read_inputs
 from cifar_report.analyzer.memory import activation_memory
 from cifar_report.analyzer.receptive_field import RULES, Fields, compute_fields, describe, moves
 from cifar_report.analyzer.rows import Rows, lay_out, make_layers, total
-from cifar_report.analyzer.structure import final_gap, find_structures
+from cifar_report.analyzer.structure import find_structures
 from cifar_report.analyzer.trace import trace_network
 from cifar_report.analyzer.windows import CONVOLUTIONS, POOLS, convolution, pool
 
@@ -74,10 +74,9 @@ def analyze(
             known = described[key] = describe(value, fields, layer_name, operator_name)
         return known
 
-    findings = find_structures(trace, layer_name)
+    structures = find_structures(trace, fields, layer_name)
     layers = make_layers(trace, rows, costs, fields, boxes, field_of)
-    gap = final_gap(trace, findings, layer_name)
-    before_gap = gap.args[0] if gap is not None else _last_map(trace, fields)
+    before_gap = structures.before_gap or _last_map(trace, fields)
     parameters = {id(p): p for p in module.parameters()}.values()
     buffers = {id(b): b for b in module.buffers()}.values()
     params = sum([p.numel() for p in parameters])
@@ -112,7 +111,7 @@ def analyze(
                 if node.outputs
             ]
         ),
-        findings=findings,
+        findings=structures.findings,
         uncalled=rows.uncalled,
         inputs=arguments.named_specs(module),
         field_input=trace.image,
