@@ -102,7 +102,7 @@ def parse_input(text: str) -> InputSpec:
     parts = sizes.lower().replace("x", ",").split(",")
     if not all(part.strip().isdecimal() for part in parts) or (equals and not name.strip().isidentifier()):
         raise UsageError(
-            f"input {text!r} is not a shape",
+            f"--input {text!r} is not a shape",
             expected="whole numbers, channels first and without the batch, such as 3,32,32; with a dtype "
             "77:int64; by keyword mask=1,32,32",
         )
@@ -142,6 +142,8 @@ def example(spec: InputSpec, default: torch.dtype, device: torch.device) -> Tens
     """
     dtype = dtype_of(spec, default)
     shape = (1, *spec.shape)
+    if device.type == "meta":
+        return torch.empty(shape, dtype=dtype, device=device)
     if dtype.is_floating_point or dtype.is_complex:
         generator = torch.Generator("cpu").manual_seed(0)
         values = torch.rand(shape, generator=generator, dtype=torch.float32, device="cpu")
