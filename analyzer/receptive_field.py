@@ -87,8 +87,7 @@ def compute_fields(trace: Trace) -> Fields:
     shadows = fields.shadows
     shadows[source.id] = tuple([pixels(dim) for dim in axes])
     for node in trace.nodes:
-        live = list(node.live_inputs)
-        if not live:
+        if not node.live_inputs:
             continue
         blame = None
         if fields.unknown:
@@ -104,9 +103,18 @@ def compute_fields(trace: Trace) -> Fields:
                 for value, shadow in zip(node.outputs, several, strict=True):
                     shadows[value.id] = shadow
                 continue
+        if blame is None and all(sees_nothing(shadows[value.id]) for value in node.live_inputs):
+            # Whatever the operator does to tokens, or to another input, it shows it nothing of the image.
+            shadows.update({value.id: (EMPTY,) * len(axes) for value in node.outputs})
+            continue
         for value in node.outputs:
             fields.unknown[value.id] = node.index if blame is None else blame
     return fields
+
+
+def sees_nothing(shadows: Shadows) -> bool:
+    """Return whether a tensor depends on other inputs than the image only."""
+    return bool(shadows) and all(isinstance(s.lo, int) and s.lo == FAR for s in shadows)
 
 
 def moves(shadows: Shadows) -> bool:

@@ -9,7 +9,7 @@ from cifar_report.analyzer.analysis import Finding
 from cifar_report.analyzer.dataflow import Dataflow, map_size
 from cifar_report.analyzer.graph import Node, Trace, Value
 from cifar_report.analyzer.operators import PRODUCTS
-from cifar_report.analyzer.receptive_field import Fields
+from cifar_report.analyzer.receptive_field import Fields, sees_nothing
 from cifar_report.analyzer.structure_convolutions import spelled
 
 ADAPTIVE = frozenset(
@@ -48,6 +48,8 @@ def pooled_dims(node: Node, fields: Fields) -> Dims:
     wanted = [wanted] if isinstance(wanted, int) else wanted or []
     dims = tuple(sorted({dim % rank for dim in wanted}))
     if not dims or all(value.shape[dim] == 1 for dim in dims):
+        return ()
+    if sees_nothing(fields.of(value) or ()):
         return ()
     moving = _moving_dims(value, fields)
     if moving:

@@ -58,7 +58,7 @@ image, FLOPs are twice that. Receptive fields are theoretical: not clipped at th
 @output_option
 def analyze(
     model: str,
-    shape: str,
+    inputs: tuple[str, ...],
     weights: Path | None,
     style: str | None,
     form: str,
@@ -84,7 +84,7 @@ def analyze(
         raise UsageError(
             "--second-opinion has no CSV", expected="--format table, markdown or json", found="--format csv"
         )
-    loaded, analysis = load_and_analyze(model, shape, weights, values=second_opinion)
+    loaded, analysis = load_and_analyze(model, inputs, weights, values=second_opinion)
     if second_opinion:
         with loaded.running():
             text = _with_second_opinion(loaded.module, analysis, form)

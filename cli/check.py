@@ -64,7 +64,7 @@ def check(
     min_rf: str | None,
     require: tuple[str, ...],
     assignment: str | None,
-    shape: str,
+    inputs: tuple[str, ...],
     weights: Path | None,
     style: str,
     output: Path | None,
@@ -79,7 +79,7 @@ def check(
     from cifar_report.analyzer.constraints import exit_code, judge
 
     constraints = _constraints(max_params, max_macs, min_rf, require, assignment)
-    analysis = analyze_model(model, shape, weights)
+    analysis = analyze_model(model, inputs, weights)
     verdicts = judge(constraints, analysis)
     code = exit_code(verdicts, allow_unknown=allow_unknown)
     if style == "json":

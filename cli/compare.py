@@ -42,7 +42,7 @@ largest receptive field; of a structure neither many nor few are better. Costs a
     help="How to print the comparison.",
 )
 @output_option
-def compare(models: tuple[str, ...], shape: str, style: str, output: Path | None) -> None:
+def compare(models: tuple[str, ...], inputs: tuple[str, ...], style: str, output: Path | None) -> None:
     """Analyse several networks for one input and print their figures in columns.
 
     MODEL is model.py, model.py:Net, model.py:build(), package.module:Net(num_classes=10) or a built-in
@@ -57,7 +57,7 @@ def compare(models: tuple[str, ...], shape: str, style: str, output: Path | None
             found=models[0],
             hint=f"to look at one: cifar-report analyze {models[0]}",
         )
-    analyses = [analyze_model(model, shape) for model in models]
+    analyses = [analyze_model(model, inputs) for model in models]
     rows = lay_side_by_side(analyses)
     if style == "json":
         text = _json(analyses, rows)

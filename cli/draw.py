@@ -75,7 +75,7 @@ _ENDINGS = {
 @output_option
 def draw(
     model: str,
-    shape: str,
+    inputs: tuple[str, ...],
     picture: str,
     image: Path | None,
     weights: Path | None,
@@ -96,7 +96,7 @@ def draw(
         )
     if image is not None and picture not in ("boxes", "effective"):
         raise UsageError(f"--image has no use for --picture {picture}", hint="leave it out")
-    loaded, analysis = load_and_analyze(model, shape, weights, values=picture == "effective")
+    loaded, analysis = load_and_analyze(model, inputs, weights, values=picture == "effective")
     if picture == "graph":
         write_result(_graph(analysis, suffix, theme), output)
         return

@@ -8,40 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cifar_report.analyzer.errors import ModelError, UsageError
+from cifar_report.analyzer.errors import ModelError
 from cifar_report.cli.console import talk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cifar_report.analyzer.analysis import Analysis
+    from cifar_report.analyzer.analysis import Analysis, InputSpec
     from cifar_report.analyzer.load import LoadedModel
-
-
-def parse_shape(text: str) -> tuple[int, ...]:
-    """Read `3,32,32` or `3x32x32`, the shape of one example without the batch.
-
-    Raises:
-        UsageError: not positive whole numbers.
-    """
-    parts = text.lower().replace("x", ",").split(",")
-    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
-        raise UsageError(
-            f"--input {text!r} is not a shape",
-            expected="whole numbers, channels first and without the batch, such as 3,32,32",
-        )
-    return tuple(int(part) for part in parts)
 
 
 def input_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--input`."""
     return click.option(
         "--input",
-        "shape",
-        default="3,32,32",
+        "inputs",
+        multiple=True,
+        default=("3,32,32",),
         show_default=True,
         metavar="C,H,W",
-        help="Shape of one image, without the batch.",
+        help="Shape of one image, without the batch. Again for each further argument: 77:int64 with a "
+        "dtype, mask=1,32,32 by keyword.",
     )(command)
 
 
@@ -65,33 +52,34 @@ def weights_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def analyze_model(model: str, shape: str, weights: Path | None = None) -> Analysis:
+def analyze_model(model: str, inputs: tuple[str, ...], weights: Path | None = None) -> Analysis:
     """Load a network by name and analyse it; say so where something was chosen or took long."""
-    return load_and_analyze(model, shape, weights, values=False)[1]
+    return load_and_analyze(model, inputs, weights, values=False)[1]
 
 
 def load_and_analyze(
-    model: str, shape: str, weights: Path | None = None, *, values: bool = True
+    model: str, inputs: tuple[str, ...], weights: Path | None = None, *, values: bool = True
 ) -> tuple[LoadedModel, Analysis]:
     """Do the same for a command that goes on with the network itself, inside of `loaded.running()`.
 
     Args:
         model: the network's name.
-        shape: as `--input` gives it.
+        inputs: as `--input` gives them.
         weights: a file to load into it first.
         values: the network's weights have values; nothing else than an analysis can do without.
     """
+    from cifar_report.analyzer.inputs import parse_input
     from cifar_report.analyzer.load import load_model
     from cifar_report.analyzer.load_weights import load_weights
 
-    input_shape = parse_shape(shape)
+    specs = [parse_input(text) for text in inputs]
     loaded = load_model(model, values=values or weights is not None)
     if loaded.note:
         talk(loaded.note)
     if weights is not None:
         talk(load_weights(loaded.module, weights))
     start = time.monotonic()
-    loaded, analysis = _analyzed(loaded, input_shape)
+    loaded, analysis = _analyzed(loaded, specs)
     if time.monotonic() - start > 2:
         talk(f"analysed {len(analysis.operators):,} operators in {time.monotonic() - start:.1f} s")
     if analysis.rung == "real":
@@ -99,14 +87,14 @@ def load_and_analyze(
     return loaded, analysis
 
 
-def _analyzed(loaded: LoadedModel, shape: tuple[int, ...]) -> tuple[LoadedModel, Analysis]:
+def _analyzed(loaded: LoadedModel, inputs: list[InputSpec]) -> tuple[LoadedModel, Analysis]:
     """Analyse a network; one that was built without values and turns out to ask for them gets them."""
     from cifar_report.analyzer.assemble import analyze
     from cifar_report.analyzer.load import load_model
 
     try:
         with loaded.running():
-            analysis = analyze(loaded.module, shape, name=loaded.name)
+            analysis = analyze(loaded.module, inputs=inputs, name=loaded.name)
         if analysis.rung == "meta" or not loaded.hollow:
             return loaded, analysis
     except ModelError as error:
@@ -114,4 +102,4 @@ def _analyzed(loaded: LoadedModel, shape: tuple[int, ...]) -> tuple[LoadedModel,
             raise
     loaded = load_model(loaded.name)
     with loaded.running():
-        return loaded, analyze(loaded.module, shape, name=loaded.name)
+        return loaded, analyze(loaded.module, inputs=inputs, name=loaded.name)
