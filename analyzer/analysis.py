@@ -87,6 +87,10 @@ class Layer:
     first_operator: int
     """Operators of this call, children included: `operators[first_operator:last_operator]`."""
     last_operator: int
+    traffic_bytes: int | None = None
+    """What `dmas` takes in memory [B]."""
+    intensity: float | None = None
+    """All operations over all bytes moved [FLOP/B], the roofline's arithmetic intensity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,12 @@ class Totals:
     """Largest sum of activations alive at one time, each freed after its last use [B]."""
     receptive_field: FieldTotals
     unknown_ops: tuple[str, ...]
+    traffic_bytes: int | None = None
+    """What `dmas` takes in memory, as if nothing stayed in a cache [B]."""
+    intensity: float | None = None
+    """All operations over all bytes moved [FLOP/B], the roofline's arithmetic intensity."""
+    param_bytes_by_dtype: dict[str, int] = field(default_factory=dict)
+    """Parameter memory by dtype, such as `float32` [B]."""
 
 
 @dataclass(frozen=True, slots=True)

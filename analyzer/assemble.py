@@ -10,7 +10,7 @@ from torch import nn
 from cifar_report.analyzer import field_rules  # noqa: F401 - registers the rules
 from cifar_report.analyzer.analysis import Analysis, FieldTotals, Operator, ReceptiveField, Totals
 from cifar_report.analyzer.backward_field import compute_boxes
-from cifar_report.analyzer.costs import Cost, cost_of
+from cifar_report.analyzer.costs import Cost, cost_of, intensity
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.analyzer.graph import Node, Trace, Value
 from cifar_report.analyzer.inputs import read_inputs
@@ -82,6 +82,12 @@ def analyze(
     params = sum([p.numel() for p in parameters])
     trainable = sum([p.numel() for p in parameters if p.requires_grad])
     macs = total([cost.macs for cost in costs])
+    elementwise = total([cost.elementwise for cost in costs])
+    traffic_bytes = total([cost.traffic_bytes for cost in costs])
+    by_dtype: dict[str, int] = {}
+    for p in parameters:
+        dtype = str(p.dtype).removeprefix("torch.")
+        by_dtype[dtype] = by_dtype.get(dtype, 0) + p.numel() * p.element_size()
     memory = activation_memory(trace)
     return Analysis(
         model=name or type(module).__name__,
@@ -94,13 +100,16 @@ def analyze(
             buffers=sum([b.numel() for b in buffers]),
             macs=macs,
             flops=None if macs is None else 2 * macs,
-            elementwise=total([cost.elementwise for cost in costs]),
+            elementwise=elementwise,
             dmas=total([cost.dmas for cost in costs]),
             param_bytes=sum([p.numel() * p.element_size() for p in parameters]),
             buffer_bytes=sum([b.numel() * b.element_size() for b in buffers]),
             activation_bytes=memory.total,
             peak_activation_bytes=memory.peak,
             receptive_field=FieldTotals(before_gap=field_of(before_gap), output=field_of(trace.outputs[0])),
+            traffic_bytes=traffic_bytes,
+            intensity=intensity(macs, elementwise, traffic_bytes),
+            param_bytes_by_dtype=by_dtype,
             unknown_ops=_unknown(trace, costs),
         ),
         layers=layers,

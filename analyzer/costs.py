@@ -6,7 +6,8 @@
   activations; 2 for batch normalisation in eval mode (scale and shift, which is what it folds into);
   5 for normalisations that take statistics (mean, variance, normalise, scale, shift); the size of the
   window per output of a pool; one per input element of a reduction; 3 for softmax (exp, sum, divide).
-* DMAs: elements read and written, weights included. Views read and write nothing.
+* DMAs: elements read and written, weights included. Views read and write nothing. Every operator
+  counts as if nothing stayed in a cache, so the bytes are an upper bound.
 
 An operator that no formula covers costs None, which is not 0.
 """
@@ -29,6 +30,8 @@ class Cost:
     macs: int | None = 0
     elementwise: int | None = 0
     dmas: int | None = 0
+    traffic_bytes: int | None = 0
+    """What `dmas` takes in memory [B]."""
 
 
 CostRule = Callable[[Node], int]
@@ -72,17 +75,33 @@ def cost_of(node: Node) -> Cost:
     if node.op in FREE:
         return Cost()
     if node.op in MACS:
-        return Cost(macs=MACS[node.op](node), dmas=traffic(node))
+        return Cost(MACS[node.op](node), 0, *traffic(node))
     if node.op in OTHER:
-        return Cost(elementwise=OTHER[node.op](node), dmas=traffic(node))
+        return Cost(0, OTHER[node.op](node), *traffic(node))
     if node.op in MOVES:
-        return Cost(dmas=traffic(node))
-    return Cost(macs=None, elementwise=None, dmas=None)
+        return Cost(0, 0, *traffic(node))
+    return Cost(None, None, None, None)
 
 
-def traffic(node: Node) -> int:
-    """Return the elements that an operator reads and writes."""
-    return sum([v.numel for v in node.inputs]) + sum([v.numel for v in node.outputs])
+def traffic(node: Node) -> tuple[int, int]:
+    """Return how many elements an operator reads and writes, and how many bytes these are."""
+    elements = size = 0
+    for value in (*node.inputs, *node.outputs):
+        elements += value.numel
+        size += value.numel * value.dtype.itemsize
+    return elements, size
+
+
+def intensity(macs: int | None, elementwise: int | None, traffic_bytes: int | None) -> float | None:
+    """Return the roofline's arithmetic intensity [FLOP/B]: all operations over all bytes moved.
+
+    Below a machine's own ratio of arithmetic to memory speed, memory is what a layer waits for. After
+    Williams, Waterman and Patterson, Communications of the ACM 52(4), 2009. None where a figure is
+    unknown, or nothing is moved.
+    """
+    if macs is None or elementwise is None or not traffic_bytes:
+        return None
+    return (2 * macs + elementwise) / traffic_bytes
 
 
 @_register(MACS, *sorted(windows.CONVOLUTIONS))

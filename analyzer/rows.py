@@ -14,7 +14,7 @@ from torch import nn
 
 from cifar_report.analyzer.analysis import Layer, ReceptiveField
 from cifar_report.analyzer.backward_field import Box
-from cifar_report.analyzer.costs import FREE, Cost
+from cifar_report.analyzer.costs import FREE, Cost, intensity
 from cifar_report.analyzer.graph import ModuleCall, Node, Trace, Value
 from cifar_report.analyzer.receptive_field import Fields
 
@@ -146,6 +146,7 @@ def _sum(costs: list[Cost]) -> Cost:
         total([cost.macs for cost in costs]),
         total([cost.elementwise for cost in costs]),
         total([cost.dmas for cost in costs]),
+        total([cost.traffic_bytes for cost in costs]),
     )
 
 
@@ -189,6 +190,8 @@ def make_layers(
                 flops=None if macs is None else 2 * macs,
                 elementwise=own.elementwise,
                 dmas=own.dmas,
+                traffic_bytes=own.traffic_bytes,
+                intensity=intensity(own.macs, own.elementwise, own.traffic_bytes),
                 activation_bytes=sum([
                     v.numel * v.dtype.itemsize for node in nodes for v in node.outputs if v.root == v.id
                 ]),

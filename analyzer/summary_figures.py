@@ -104,6 +104,7 @@ def totals(analysis: Analysis) -> list[tuple[str, str]]:
             f"{count(sums.elementwise)}",
         ),
         ("DMAs", f"{count(sums.dmas)} ({CONVENTIONS['DMAs']})"),
+        ("Intensity", f"{rate(sums.intensity)} FLOP/B (all operations over all bytes moved, uncached)"),
         (
             "Receptive field",
             f"{_described(fields.before_gap)} before global pooling; "
@@ -118,6 +119,11 @@ def totals(analysis: Analysis) -> list[tuple[str, str]]:
         ("Traced", f"input {shape(analysis.input_shape)}, batch of 1, on {_RUNGS[analysis.rung]}"),
     ]
     return lines + warnings(analysis)
+
+
+def rate(figure: float | None) -> str:
+    """Return a ratio with two decimals; None is unknown."""
+    return "unknown" if figure is None else f"{figure:.2f}"
 
 
 def warnings(analysis: Analysis) -> list[tuple[str, str]]:
