@@ -10,7 +10,7 @@ import click
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import rendered, result_console, talk, write_result
-from cifar_report.cli.options import analyze_model, input_option, output_option, weights_option
+from cifar_report.cli.options import analyze_model, format_option, input_option, output_option, weights_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,14 +45,7 @@ Exit codes: 0 all met, 1 a constraint is not met, 2 wrong usage, 3 the network c
 @click.option("--assignment", metavar="ID|FILE", help="All constraints of an assignment.")
 @input_option
 @weights_option
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "json", "markdown"]),
-    default="table",
-    show_default=True,
-    help="How to print the verdicts.",
-)
+@format_option("table", "json", "markdown", help="How to print the verdicts.")
 @output_option
 @click.option("--allow-unknown", is_flag=True, help="Exit with 0 where only unknown or unmeasured is left.")
 @click.pass_context

@@ -10,7 +10,7 @@ import click
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import rendered, result_console, talk, write_result
-from cifar_report.cli.options import analyze_model, input_option, output_option
+from cifar_report.cli.options import analyze_model, format_option, input_option, output_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,14 +33,7 @@ largest receptive field; of a structure neither many nor few are better. Costs a
 @click.command(short_help="Show costs, fields and structure of networks side by side.", epilog=_EPILOG)
 @click.argument("models", nargs=-1, required=True, metavar="MODEL MODEL...")
 @input_option
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "json", "markdown"]),
-    default="table",
-    show_default=True,
-    help="How to print the comparison.",
-)
+@format_option("table", "json", "markdown", help="How to print the comparison.")
 @output_option
 def compare(models: tuple[str, ...], inputs: tuple[str, ...], style: str, output: Path | None) -> None:
     """Analyse several networks for one input and print their figures in columns.

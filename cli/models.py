@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cifar_report.cli.console import rendered, result_console, write_result
+from cifar_report.cli.options import format_option, output_option
 
 if TYPE_CHECKING:
     from cifar_report.analyzer.analysis import Analysis
@@ -20,20 +21,8 @@ _FIGURES = slice(1, 5)
 
 
 @click.command(short_help="List the built-in networks.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "json", "markdown"]),
-    default="table",
-    show_default=True,
-    help="How to print the list.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write to a file instead of standard output.",
-)
+@format_option("table", "json", "markdown", help="How to print the list.")
+@output_option
 def models(style: str, output: Path | None) -> None:
     """List the built-in networks with parameters, MACs and receptive field for 3x32x32 images.
 

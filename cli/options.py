@@ -42,6 +42,18 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def format_option(*choices: str, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what adds `--format`, whose first choice is the default."""
+    return click.option(
+        "--format",
+        "style",
+        type=click.Choice(choices),
+        default=choices[0],
+        show_default=True,
+        help=help,
+    )
+
+
 def weights_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--weights FILE`."""
     return click.option(
