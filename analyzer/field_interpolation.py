@@ -1,16 +1,19 @@
-"""How shadows follow interpolation, in every mode."""
+"""How shadows follow interpolation in every mode, and sampling at the points of a grid."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from itertools import chain
 from math import ceil, floor
+from typing import Any
 
 import numpy as np
 
+from cifar_report.analyzer.constants import Table, table
+from cifar_report.analyzer.field_mixing import anywhere_on_the_map
 from cifar_report.analyzer.graph import Node
-from cifar_report.analyzer.receptive_field import Lookup, Shadows, field_rule
-from cifar_report.analyzer.shadow import Array
+from cifar_report.analyzer.receptive_field import Lookup, NoRule, Shadows, field_rule
+from cifar_report.analyzer.shadow import Array, expand, regular
 from cifar_report.analyzer.shadow_units import NO_UNIT, resample
 
 INTERPOLATIONS = (
@@ -81,3 +84,52 @@ def _row(op: str, j: int, step: Fraction, aligned: bool) -> list[int]:
     low = floor(centre)
     # A sample that falls on a unit takes nothing of its neighbours.
     return [low] if centre == low else list(range(low - reach + 1, low + reach + 1))
+
+
+@field_rule("grid_sampler")
+def _grid_sample(node: Node, shadows: Lookup) -> Shadows:
+    """(N, C, H, W) at the points of a grid (N, oh, ow, 2) of x and y in -1 .. 1; constant ones are read."""
+    value, grid = node.args[:2]
+    mode, _, aligned = node.args[2:5]
+    points = None if grid.live else table(grid)
+    if points is None or not value.live:
+        return anywhere_on_the_map(node, shadows)
+    axes = len(value.shape) - 2
+    if points.shape[0] != 1:
+        raise NoRule
+    shape, out = value.shape, node.outputs[0].shape
+    columns = [
+        _grid_units(points[0, ..., axes - 1 - axis], shape[2 + axis], mode, aligned) for axis in range(axes)
+    ]
+    key = [
+        np.clip(units, 0, size - 1).reshape(
+            *units.shape[:-1], *[units.shape[-1] if other == axis else 1 for other in range(axes)]
+        )
+        for axis, (units, size) in enumerate(zip(columns, shape[2:], strict=True))
+    ]
+    result = []
+    for shadow in shadows(value):
+        if shadow.plain and shadow.dim in (None, 0, 1):
+            result.append(shadow)
+            continue
+        sides = []
+        for bounds, low in zip(expand(shadow, shape), (True, False), strict=True):
+            wide = np.broadcast_to(bounds, (*bounds.shape[:2], *shape[2:]))
+            index: tuple[Any, ...] = (slice(None), slice(None), *key)
+            taken = wide[index]
+            mixed = tuple(range(taken.ndim - axes, taken.ndim))
+            sides.append(taken.min(axis=mixed) if low else taken.max(axis=mixed))
+        result.append(regular(sides[0].reshape(*sides[0].shape[:2], *out[2:]),
+                              sides[1].reshape(*sides[1].shape[:2], *out[2:]), shadow))  # fmt: skip
+    return tuple(result)
+
+
+def _grid_units(points: Table, size: int, mode: int, aligned: bool) -> Array:
+    """Return which units along an axis the points take in, (oh, ow, taps)."""
+    place = (points + 1) / 2 * (size - 1) if aligned else ((points + 1) * size - 1) / 2
+    low = np.floor(place).astype(np.int64)
+    if mode == 1:  # nearest
+        return np.rint(place).astype(np.int64)[..., None]
+    taps = np.arange(-1, 3) if mode == 2 else np.arange(2)
+    # A point on a unit takes nothing of its neighbours.
+    return low[..., None] + np.where((place == low)[..., None], 0, taps)

@@ -1,4 +1,4 @@
-"""How shadows follow operators that mix whole dimensions: normalisations, reductions, products, attention."""
+"""How shadows follow operators that mix whole dimensions: reductions, Fourier transforms, matrices."""
 
 from __future__ import annotations
 
@@ -25,70 +25,22 @@ def mark_global(after: Shadow, before: Sequence[Shadow], out_shape: Shape, node:
     return replace(after, cause=node) if varied and any(n > 1 for n in out_shape[2:]) else after
 
 
-@field_rule("batch_norm")
-def _batch_norm(node: Node, shadows: Lookup) -> Shadows:
-    value = node.args[0]
-    if not node.args[5]:
-        return shadows(value)
-    return _normalised(node, shadows(value), value, [d for d in range(len(value.shape)) if d != 1])
-
-
-@field_rule("layer_norm")
-def _layer_norm(node: Node, shadows: Lookup) -> Shadows:
-    value, shape = node.args[:2]
-    rank = len(value.shape)
-    return _normalised(node, shadows(value), value, range(rank - len(shape), rank))
-
-
-@field_rule("rms_norm")
-def _rms_norm(node: Node, shadows: Lookup) -> Shadows:
-    return _layer_norm(node, shadows)
-
-
-@field_rule("group_norm")
-def _group_norm(node: Node, shadows: Lookup) -> Shadows:
-    # Groups of channels are normalised apart; the hull over all of them is exact as soon as the map's
-    # channels see alike, and an upper bound otherwise.
-    value = node.args[0]
-    return _normalised(node, shadows(value), value, range(1, len(value.shape)))
-
-
-@field_rule("instance_norm")
-def _instance_norm(node: Node, shadows: Lookup) -> Shadows:
-    value, use_input_stats = node.args[0], node.args[5]
-    if not use_input_stats:
-        return shadows(value)
-    return _normalised(node, shadows(value), value, range(2, len(value.shape)))
-
-
-def _normalised(node: Node, shadows: Shadows, value: Value, dims: Sequence[int]) -> Shadows:
-    dims = list(dims)
-    return tuple([
-        mark_global(hull(s, value.shape, dims), [s], value.shape, node.index)
-        if s.dim in dims or not s.plain
-        else s
-        for s in shadows
-    ])  # fmt: skip
-
-
-@field_rule("softmax", "log_softmax", "_softmax", "_log_softmax", "cumsum", "cumprod", "sort", "argsort",
-            "logcumsumexp", "normalize")  # fmt: skip
-def _along(node: Node, shadows: Lookup) -> Shadows:
-    value = node.args[0]
-    dim = node.argument(1, "dim", -1) % max(len(value.shape), 1)
-    return _normalised(node, shadows(value), value, [dim])
+_SECOND = frozenset({"norm", "linalg_vector_norm", "kthvalue"})
+"""Reductions that name something else before the dimensions."""
 
 
 @field_rule("mean", "sum", "amax", "amin", "aminmax", "var", "std", "var_mean", "std_mean", "max", "min",
             "median", "prod", "any", "all", "argmax", "argmin", "logsumexp", "norm", "linalg_vector_norm",
-            "nansum", "nanmean")  # fmt: skip
+            "nansum", "nanmean", "nanmedian", "kthvalue", "mode", "count_nonzero")  # fmt: skip
 def _reduction(node: Node, shadows: Lookup) -> Shadows:
     values = list(node.live_inputs)
     value, out = values[0], node.outputs[0].shape
     if len(values) > 1:  # max(a, b) of two tensors
         return elementwise(node, shadows)
     rank = len(value.shape)
-    dims = node.argument(2 if node.op in ("norm", "linalg_vector_norm") else 1, "dim")
+    dims = node.argument(
+        2 if node.op in _SECOND else 1, "dim", -1 if node.op in ("kthvalue", "mode") else None
+    )
     if isinstance(dims, bool):  # var(unbiased) over everything
         dims = None
     dims = range(rank) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
@@ -103,55 +55,58 @@ def _reduction(node: Node, shadows: Lookup) -> Shadows:
     return tuple(result)
 
 
-@field_rule("linear")
-def _linear(node: Node, shadows: Lookup) -> Shadows:
-    value, weight = node.args[:2]
-    if weight.live:
-        raise NoRule
-    last = len(value.shape) - 1
-    return tuple([
-        mark_global(hull(s, value.shape, [last]), [s], node.outputs[0].shape, node.index)
-        if s.dim == last or not s.plain
-        else s
-        for s in shadows(value)
-    ])  # fmt: skip
+@field_rule("_fft_r2c", "_fft_c2c", "_fft_c2r")
+def _fourier(node: Node, shadows: Lookup) -> Shadows:
+    value, dims = node.args[:2]
+    return _hulls(node, shadows(value), value, dims)
 
 
-@field_rule("matmul", "bmm", "mm")
-def _matmul(node: Node, shadows: Lookup) -> Shadows:
-    left, right = node.args[:2]
-    if min(len(left.shape), len(right.shape)) < 2:
-        raise NoRule
-    return _product(node, shadows, [(left, [-1]), (right, [-2])])
-
-
-@field_rule("addmm", "baddbmm")
-def _addmm(node: Node, shadows: Lookup) -> Shadows:
-    bias, left, right = node.args[:3]
-    return _product(node, shadows, [(left, [-1]), (right, [-2]), (bias, [])])
-
-
-@field_rule("scaled_dot_product_attention")
-def _attention(node: Node, shadows: Lookup) -> Shadows:
-    query, key, value = node.args[:3]
-    mask = node.argument(3, "attn_mask")
-    parts = [(query, [-1]), (key, [-1, -2]), (value, [-2])]
-    if isinstance(mask, Value):
-        parts.append((mask, [-1]))
-    return _product(node, shadows, parts)
-
-
-def _product(node: Node, shadows: Lookup, parts: Sequence[tuple[Value, list[int]]]) -> Shadows:
-    """Unite operands after mixing each over the dimensions that the product sums over."""
+def _hulls(node: Node, shadows: Shadows, value: Value, dims: Sequence[int]) -> Shadows:
+    dims = [dim % len(value.shape) for dim in dims]
     out = node.outputs[0].shape
-    live = [(value, [dim % len(value.shape) for dim in dims]) for value, dims in parts if value.live]
-    result = []
-    for befores in zip(*[shadows(value) for value, _ in live], strict=True):
-        operands = []
-        for (value, dims), before in zip(live, befores, strict=True):
-            shape = tuple([1 if d in dims else n for d, n in enumerate(value.shape)])
-            operands.append((hull(before, value.shape, dims), shape))
-        shadow = union(operands, out, node.index)
-        result.append(mark_global(shadow, befores, out, node.index))
+    return tuple([mark_global(hull(s, value.shape, dims), [s], out, node.index) for s in shadows])
 
+
+@field_rule("linalg_inv_ex", "linalg_cholesky_ex", "linalg_qr", "_linalg_svd", "_linalg_eigh", "linalg_eig",
+            "_linalg_det", "_linalg_slogdet", "linalg_lu_factor_ex", "linalg_solve_triangular",
+            "_linalg_solve_ex", "linalg_matrix_exp", "linalg_pinv")  # fmt: skip
+def _matrices(node: Node, shadows: Lookup) -> Shadows:
+    """Every number of the result may depend on every number of the matrices."""
+    result = []
+    for axis in zip(*[shadows(value) for value in node.live_inputs], strict=True):
+        shapes = [value.shape for value in node.live_inputs]
+        mixed = [hull(s, n, [len(n) - 2, len(n) - 1]) for s, n in zip(axis, shapes, strict=True)]
+        if any(s.dim is not None or not s.plain for s in mixed):
+            raise NoRule  # it differs from matrix to matrix, and outputs have fewer dimensions
+        shadow = union([(s, (1, 1)) for s in mixed], (1, 1), node.index)
+        result.append(mark_global(shadow, axis, node.outputs[0].shape, node.index))
+    return tuple(result)
+
+
+@field_rule("nonzero", "masked_select", "_unique2", "unique_consecutive", "unique_dim", "bincount", "histc",
+            "multinomial", "dot", "vdot", "trace")  # fmt: skip
+def _all(node: Node, shadows: Lookup) -> Shadows:
+    """Any unit of the result may depend on every unit of the operands."""
+    result = []
+    for axis in zip(*[shadows(value) for value in node.live_inputs], strict=True):
+        mixed = [
+            hull(s, value.shape, range(len(value.shape)))
+            for s, value in zip(axis, node.live_inputs, strict=True)
+        ]
+        shadow = union([(s, ()) for s in mixed], (), node.index)
+        result.append(mark_global(shadow, axis, node.outputs[0].shape, node.index))
+    return tuple(result)
+
+
+@field_rule("torchvision::deform_conv2d")
+def anywhere_on_the_map(node: Node, shadows: Lookup) -> Shadows:
+    """Offsets, or a grid, that depend on the image may point anywhere on it."""
+    value, *others = node.args[:4]
+    out = node.outputs[0].shape
+    result = []
+    for axis in range(len(shadows(node.live_inputs[0]))):
+        befores = [(shadows(v)[axis], v.shape) for v in [value, *others] if isinstance(v, Value) and v.live]
+        parts = [(hull(s, n, range(len(n))), (1,) * len(out)) for s, n in befores]
+        shadow = union(parts, out, node.index)
+        result.append(mark_global(shadow, [s for s, _ in befores], out, node.index))
     return tuple(result)

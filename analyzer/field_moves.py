@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
+from cifar_report.analyzer.field_index import simplified
 from cifar_report.analyzer.field_views import permuted, reshaped, sliced, with_dim
 from cifar_report.analyzer.graph import Node, Value
-from cifar_report.analyzer.receptive_field import Lookup, NoRule, Shadows, field_rule
+from cifar_report.analyzer.receptive_field import Lookup, Shadows, field_rule
 from cifar_report.analyzer.shadow import EMPTY, Array, Shadow, Shape, expand, full, regular
+from cifar_report.analyzer.shadow_union import shift_rank, union
+from cifar_report.analyzer.shadow_units import at_units
 
 
 def joined(parts: Sequence[Shadow], shapes: Sequence[Shape], dim: int) -> Shadow:
@@ -92,13 +96,66 @@ def _roll(node: Node, shadows: Lookup) -> Shadows:
     value, shifts = node.args[:2]
     dims = node.argument(2, "dims", ())
     if not dims:
-        raise NoRule  # rolls the flattened tensor
+        return _rolled_flat(shadows(value), value.shape, shifts)
     by = dict(zip(dims, shifts, strict=True))
 
     def roll(bounds: Array, along: Sequence[int]) -> Array:
         return np.roll(bounds, [by[dim] for dim in along], along)
 
     return tuple([_moved(s, value.shape, dims, roll) for s in shadows(value)])
+
+
+def _rolled_flat(shadows: Shadows, shape: Shape, shifts: Sequence[int] | int) -> Shadows:
+    by = shifts if isinstance(shifts, int) else shifts[0]
+    flat = (prod(shape),)
+    result = []
+    for shadow in shadows:
+        line = _moved(reshaped(shadow, shape, flat), flat, [0], lambda b, _: np.roll(b, by, 0))
+        result.append(reshaped(line, flat, shape))
+    return tuple(result)
+
+
+@field_rule("rot90")
+def _rot90(node: Node, shadows: Lookup) -> Shadows:
+    value = node.args[0]
+    times, dims = node.argument(1, "k", 1) % 4, node.argument(2, "dims", (0, 1))
+    first, second = (dim % len(value.shape) for dim in dims)
+    order = list(range(len(value.shape)))
+    order[first], order[second] = order[second], order[first]
+    turned = {0: (), 1: (second,), 2: (first, second), 3: (first,)}[times]
+    result = []
+    for shadow in shadows(value):
+        shadow = _moved(shadow, value.shape, turned, lambda b, along: np.flip(b, tuple(along)))
+        result.append(permuted(shadow, order) if times % 2 else shadow)
+    return tuple(result)
+
+
+@field_rule("repeat")
+def _repeat(node: Node, shadows: Lookup) -> Shadows:
+    """(.., n, ..) to (.., n * times, ..), with new dimensions in front where there are more numbers."""
+    value, times = node.args[:2]
+    rank = len(times)
+    shape = (1,) * (rank - len(value.shape)) + value.shape
+    result = []
+    for shadow in shadows(value):
+        shadow, own = shift_rank(shadow, len(value.shape), rank), shape
+        for dim, count in enumerate(times):
+            if count > 1:
+                shadow = at_units(shadow, own, dim, np.tile(np.arange(own[dim]), count))
+                own = (*own[:dim], own[dim] * count, *own[dim + 1 :])
+        result.append(simplified(shadow, own))
+    return tuple(result)
+
+
+@field_rule("glu")
+def _glu(node: Node, shadows: Lookup) -> Shadows:
+    value, out = node.args[0], node.outputs[0].shape
+    dim = node.argument(1, "dim", -1) % len(out)
+    half = out[dim]
+    return tuple([
+        union([(sliced(s, value.shape, dim, start, 1, half), out) for start in (0, half)], out, node.index)
+        for s in shadows(value)
+    ])  # fmt: skip
 
 
 def _moved(
@@ -157,7 +214,7 @@ def _rearranged(node: Node, shadows: Shadows, shape: Shape, split: Shape, order:
 
 
 @field_rule("constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d",
-            "replication_pad1d", "replication_pad2d", "replication_pad3d")  # fmt: skip
+            "replication_pad1d", "replication_pad2d", "replication_pad3d", "_pad_circular")  # fmt: skip
 def _pad(node: Node, shadows: Lookup) -> Shadows:
     """Padding is virtual input: the pattern goes on beyond the border, whatever it is filled with."""
     value, padding = node.args[:2]

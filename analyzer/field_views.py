@@ -11,7 +11,7 @@ import numpy as np
 from cifar_report.analyzer.graph import Node
 from cifar_report.analyzer.receptive_field import Lookup, NoRule, Shadows, field_rule
 from cifar_report.analyzer.shadow import Array, Bounds, Shadow, Shape, expand, regular
-from cifar_report.analyzer.shadow_union import union
+from cifar_report.analyzer.shadow_union import hull, union
 from cifar_report.analyzer.shadow_units import resample
 
 
@@ -204,3 +204,36 @@ def _unbind(node: Node, shadows: Lookup) -> list[Shadows]:
         tuple([at_index(s, value.shape, dim, index) for s in shadows(value)])
         for index in range(value.shape[dim])
     ]
+
+
+@field_rule("view_as_real")
+def _as_real(node: Node, shadows: Lookup) -> Shadows:
+    value = node.args[0]
+    return tuple([with_dim(s, len(value.shape)) for s in shadows(value)])
+
+
+@field_rule("view_as_complex")
+def _as_complex(node: Node, shadows: Lookup) -> Shadows:
+    value = node.args[0]
+    last = len(value.shape) - 1
+    return tuple([without_dim(hull(s, value.shape, [last]), last) for s in shadows(value)])
+
+
+@field_rule("diagonal")
+def _diagonal(node: Node, shadows: Lookup) -> Shadows:
+    value = node.args[0]
+    rank = len(value.shape)
+    offset = node.argument(1, "offset", 0)
+    first, second = node.argument(2, "dim1", 0) % rank, node.argument(3, "dim2", 1) % rank
+    result = []
+    for shadow in shadows(value):
+        if shadow.plain and shadow.dim is None:
+            result.append(shadow)
+            continue
+        sides = []
+        for bounds in expand(shadow, value.shape):
+            sizes = [n if d in (first, second) else m for d, (n, m) in
+                     enumerate(zip(value.shape, bounds.shape, strict=True))]  # fmt: skip
+            sides.append(np.diagonal(np.broadcast_to(bounds, sizes), offset, first, second))
+        result.append(regular(sides[0], sides[1], shadow))
+    return tuple(result)

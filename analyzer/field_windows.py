@@ -1,37 +1,45 @@
-"""How shadows follow sliding windows: convolutions and poolings."""
+"""How shadows follow convolutions, also transposed, and with weights that depend on the image."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from math import gcd
 
 import numpy as np
 
 from cifar_report.analyzer import windows
+from cifar_report.analyzer.field_mixing import mark_global
 from cifar_report.analyzer.graph import Node
-from cifar_report.analyzer.receptive_field import Lookup, NoRule, Shadows, field_rule
-from cifar_report.analyzer.shadow import Array, Shadow, Shape, emptied, expand
-from cifar_report.analyzer.shadow_union import hull
-from cifar_report.analyzer.shadow_units import resample, transposed_window, window
+from cifar_report.analyzer.receptive_field import Lookup, Shadows, field_rule
+from cifar_report.analyzer.shadow import EMPTY, Array, Shadow, Shape, emptied, expand
+from cifar_report.analyzer.shadow_union import hull, union
+from cifar_report.analyzer.shadow_units import transposed_window, window
 
 
-def mix_channels(shadow: Shadow, shape: Shape, groups: int, out_channels: int) -> Shadow:
-    """Return the shadow after each output channel saw all input channels of its group."""
-    if shadow.plain and shadow.dim != 1:
+def mix_channels(shadow: Shadow, shape: Shape, dim: int, groups: int, out_channels: int) -> Shadow:
+    """Return the shadow after each output channel saw all input channels of its group.
+
+    Args:
+        shadow: of the operator's input.
+        shape: of the operator's input.
+        dim: where its channels are: 1, or 0 without a batch.
+        groups: of channels.
+        out_channels: how many come out.
+    """
+    if shadow.plain and shadow.dim != dim:
         return shadow
     if groups == 1:
-        return hull(shadow, shape, [1])
-    if shadow.dim == 1:
+        return hull(shadow, shape, [dim])
+    if shadow.dim == dim:
         lo, hi = expand(shadow, shape)
-        shadow = replace(shadow, lo=lo, hi=hi, dim=None)
+        shadow = replace(shadow, lo=lo, hi=hi, dim=None, period=1)
     grouped = []
     for bounds, low in ((shadow.lo, True), (shadow.hi, False)):
-        if isinstance(bounds, int) or bounds.shape[1] == 1:
+        if isinstance(bounds, int) or bounds.shape[dim] == 1:
             grouped.append(bounds)
             continue
-        split = bounds.reshape(bounds.shape[0], groups, -1, *bounds.shape[2:])
-        mixed: Array = split.min(axis=2) if low else split.max(axis=2)
-        grouped.append(np.repeat(mixed, out_channels // groups, axis=1))
+        split = bounds.reshape(*bounds.shape[:dim], groups, -1, *bounds.shape[dim + 1 :])
+        mixed: Array = split.min(axis=dim + 1) if low else split.max(axis=dim + 1)
+        grouped.append(np.repeat(mixed, out_channels // groups, axis=dim))
     return replace(shadow, lo=grouped[0], hi=grouped[1])
 
 
@@ -39,31 +47,41 @@ def mix_channels(shadow: Shadow, shape: Shape, groups: int, out_channels: int) -
             "convolution", "_convolution")  # fmt: skip
 def _convolution(node: Node, shadows: Lookup) -> Shadows:
     settings, value = windows.convolution(node), node.args[0]
-    if not value.live:
-        raise NoRule  # the weights depend on the image, what they slide over doesn't
-    if node.args[1].live:
-        raise NoRule
-    out, rank = node.outputs[0].shape, len(value.shape)
+    out = node.outputs[0].shape
     slide = transposed_window if settings.transposed else window
-    lead = rank - len(settings.kernel) - 1  # an unbatched input has its channels at 0
-    if lead != 1:
-        raise NoRule
+    channels = len(value.shape) - len(settings.kernel) - 1  # an unbatched input has its channels at 0
     result = []
-    for shadow in shadows(value):
-        shadow = mix_channels(shadow, value.shape, settings.groups, out[1])
-        shape = (value.shape[0], out[1], *value.shape[2:])
+    for shadow in shadows(value) if value.live else (EMPTY,) * len(shadows(node.live_inputs[0])):
+        shadow = mix_channels(shadow, value.shape, channels, settings.groups, out[channels])
+        shape = (*value.shape[:channels], out[channels], *value.shape[channels + 1 :])
         for axis, kernel in enumerate(settings.kernel):
-            dim = axis + 2
+            dim = axis + channels + 1
             shadow = slide(
                 shadow, shape, dim, out[dim], kernel,
                 settings.stride[axis], settings.padding[axis], settings.dilation[axis],
             )  # fmt: skip
             shape = (*shape[:dim], out[dim], *shape[dim + 1 :])
         result.append(shadow)
-    return _with_holes(tuple(result), settings, out) if settings.transposed else tuple(result)
+    fields = with_holes(tuple(result), settings, out, channels + 1) if settings.transposed else tuple(result)
+    return fields if len(node.live_inputs) == 1 and value.live else _with_weights(node, shadows, fields)
 
 
-def _with_holes(shadows: Shadows, settings: windows.Window, out: Shape) -> Shadows:
+def _with_weights(node: Node, shadows: Lookup, fields: Shadows) -> Shadows:
+    """Add what weights see that depend on the image: every unit sees all of that."""
+    out = node.outputs[0].shape
+    result = []
+    for axis, field in enumerate(fields):
+        parts, befores = [(field, out)] if node.args[0].live else [], [field]
+        for value in node.live_inputs:
+            if value is not node.args[0] or value in node.args[1:]:
+                before = shadows(value)[axis]
+                parts.append((hull(before, value.shape, range(len(value.shape))), (1,) * len(out)))
+                befores.append(before)
+        result.append(mark_global(union(parts, out, node.index), befores, out, node.index))
+    return tuple(result)
+
+
+def with_holes(shadows: Shadows, settings: windows.Window, out: Shape, first: int) -> Shadows:
     """Empty the units that a transposed convolution leaves out, on every axis of the image.
 
     A kernel smaller than its stride puts nothing into some rows; these see no column either.
@@ -73,55 +91,9 @@ def _with_holes(shadows: Shadows, settings: windows.Window, out: Shape) -> Shado
         filled = {(t * settings.dilation[axis] - settings.padding[axis]) % stride for t in taps}
         if len(filled) == stride:
             continue
-        dim = axis + 2
+        dim = first + axis
         along = [1] * len(out)
         along[dim] = -1
         hole = ~np.isin(np.arange(out[dim]) % stride, list(filled)).reshape(along)
         shadows = tuple([shadow if shadow.dim == dim else emptied(shadow, hole) for shadow in shadows])
     return shadows
-
-
-@field_rule("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d",
-            "max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices")  # fmt: skip
-def _pool(node: Node, shadows: Lookup) -> Shadows:
-    settings, value = windows.pool(node), node.args[0]
-    out = node.outputs[0].shape
-    first = len(value.shape) - len(settings.kernel)
-    result = []
-    for shadow in shadows(value):
-        shape = value.shape
-        for axis, kernel in enumerate(settings.kernel):
-            dim = first + axis
-            shadow = window(
-                shadow, shape, dim, out[dim], kernel,
-                settings.stride[axis], settings.padding[axis], settings.dilation[axis],
-            )  # fmt: skip
-            shape = (*shape[:dim], out[dim], *shape[dim + 1 :])
-        result.append(shadow)
-    return tuple(result)
-
-
-@field_rule("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "_adaptive_avg_pool2d",
-            "_adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
-            "adaptive_max_pool3d")  # fmt: skip
-def _adaptive_pool(node: Node, shadows: Lookup) -> Shadows:
-    """Output j averages the units floor(j * n / m) .. ceil((j + 1) * n / m) - 1 of n for m outputs."""
-    value, out = node.args[0], node.outputs[0].shape
-    axes = 1 if node.op.endswith("1d") else 2 if node.op.endswith("2d") else 3
-    result = []
-    for shadow in shadows(value):
-        shape = value.shape
-        for dim in range(len(shape) - axes, len(shape)):
-            n, m = shape[dim], out[dim]
-            if m == 1:
-                shadow = hull(shadow, shape, [dim])
-            elif n != m:
-                period = m // gcd(n, m)
-                first = [j * n // m for j in range(period)]
-                last = [-(-(j + 1) * n // m) - 1 for j in range(period)]
-                width = max(b - a for a, b in zip(first, last, strict=True))
-                units = np.minimum(np.array(first)[:, None] + np.arange(width + 1), np.array(last)[:, None])
-                shadow = resample(shadow, shape, dim, m, units, n // gcd(n, m))
-            shape = (*shape[:dim], m, *shape[dim + 1 :])
-        result.append(shadow)
-    return tuple(result)

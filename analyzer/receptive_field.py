@@ -7,7 +7,7 @@ operator without one makes the fields of everything behind it unknown, and is na
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -20,7 +20,21 @@ from cifar_report.analyzer.shadow import EMPTY, FAR, Array, Shadow, Shape, expan
 Shadows = tuple[Shadow, ...]
 """One shadow per spatial axis of the network's input."""
 
-Lookup = Callable[[Value], Shadows]
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What a rule may ask for: `lookup(value)` returns the shadows of a value."""
+
+    shadows: dict[int, Shadows]
+    """By value id."""
+    nodes: Sequence[Node]
+    """All of the trace, for rules that need to know how an operand came about."""
+
+    def __call__(self, value: Value) -> Shadows:
+        """Return the shadows of a value that depends on the network's input."""
+        return self.shadows[value.id]
+
+
 FieldRule = Callable[[Node, Lookup], Shadows | list[Shadows]]
 
 RULES: dict[str, FieldRule] = {}
@@ -86,6 +100,7 @@ def compute_fields(trace: Trace) -> Fields:
     )
     shadows = fields.shadows
     shadows[source.id] = tuple([pixels(dim) for dim in axes])
+    lookup = Lookup(shadows, trace.nodes)
     for node in trace.nodes:
         if not node.live_inputs:
             continue
@@ -95,7 +110,7 @@ def compute_fields(trace: Trace) -> Fields:
         rule = RULES.get(node.op)
         if blame is None and rule is not None:
             try:
-                result = rule(node, lambda value: shadows[value.id])
+                result = rule(node, lookup)
             except NoRule:
                 blame = node.index
             else:

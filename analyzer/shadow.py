@@ -80,8 +80,11 @@ def full(bounds: Bounds, rank: int) -> Array:
 
 def emptied(shadow: Shadow, holes: NDArray[np.bool_]) -> Shadow:
     """Return a shadow in which some units, marked in an array of the tensor's rank, see nothing."""
-    lo, hi = (full(bounds, holes.ndim) for bounds in (shadow.lo, shadow.hi))
-    return replace(shadow, lo=np.where(holes, FAR, lo), hi=np.where(holes, -FAR, hi))
+    if shadow.dim is None or holes.shape[shadow.dim] == 1:
+        lo, hi = (full(bounds, holes.ndim) for bounds in (shadow.lo, shadow.hi))
+        return replace(shadow, lo=np.where(holes, FAR, lo), hi=np.where(holes, -FAR, hi))
+    lo, hi = expand(shadow, holes.shape)
+    return regular(np.where(holes, FAR, lo), np.where(holes, -FAR, hi), shadow)
 
 
 def expand(shadow: Shadow, shape: Shape) -> tuple[Array, Array]:

@@ -210,7 +210,11 @@ Bounds = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def impulse_rows(
-    module: nn.Module, shape: Sequence[int], axis: int, pick: Callable[[Any], Tensor] = lambda output: output
+    module: nn.Module,
+    shape: Sequence[int],
+    axis: int,
+    pick: Callable[[Any], Tensor] = lambda output: output,
+    above: float = 0.0,
 ) -> NDArray[np.bool_]:
     """Return which rows each unit of the output sees: (rows, *output's shape without the batch).
 
@@ -222,6 +226,7 @@ def impulse_rows(
         shape: the image's, without the batch.
         axis: of the image, 0 for its first behind the channels.
         pick: takes the tensor in question from the network's output.
+        above: what counts as light.
     """
     rows = shape[1 + axis]
     images = torch.zeros(rows, *shape, dtype=torch.float64)
@@ -229,7 +234,7 @@ def impulse_rows(
         images[row].select(1 + axis, row).fill_(1.0)
     with torch.no_grad(), Linear():
         output = pick(module.eval()(images))
-    return (output != 0).numpy()
+    return (output.abs() > above).numpy()
 
 
 def nan_rows(
@@ -248,6 +253,16 @@ def nan_rows(
         with torch.no_grad():
             seen.append(torch.isnan(pick(module.eval()(spoilt)))[0].numpy())
     return np.stack(seen)
+
+
+def jacobian_rows(
+    module: nn.Module, shape: Sequence[int], axis: int, above: float = 1e-12
+) -> NDArray[np.bool_]:
+    """Return the same, of a smooth network as it is: where the derivatives aren't zero."""
+    image = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    slopes = torch.autograd.functional.jacobian(lambda x: module.eval()(x)[0], image)
+    rows = (slopes.abs() > above).movedim(slopes.ndim - len(shape) + 1 + axis, 0)
+    return rows.flatten(start_dim=rows.ndim - len(shape)).any(-1).numpy()
 
 
 def bounds_of(rows: NDArray[np.bool_]) -> Bounds:
