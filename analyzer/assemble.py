@@ -49,7 +49,6 @@ def analyze(
         raise UsageError(f"analyze needs an nn.Module, not {module!r}", hint=f"pass an instance: {spelled}")
     arguments = read_inputs(tuple(input_shape) if inputs is None else inputs)
     trace = trace_network(module, arguments, RULES)
-    module = trace.calls[0].module  # a copy, if it had lazy layers
     fields = compute_fields(trace)
     boxes = compute_boxes(trace, fields)
     costs = [cost_of(node) for node in trace.nodes]
@@ -77,8 +76,7 @@ def analyze(
     structures = find_structures(trace, fields, layer_name)
     layers = make_layers(trace, rows, costs, fields, boxes, field_of)
     before_gap = structures.before_gap or _last_map(trace, fields)
-    parameters = {id(p): p for p in module.parameters()}.values()
-    buffers = {id(b): b for b in module.buffers()}.values()
+    parameters, buffers = trace.tree.parameters, trace.tree.buffers
     params = sum([p.numel() for p in parameters])
     trainable = sum([p.numel() for p in parameters if p.requires_grad])
     macs = total([cost.macs for cost in costs])

@@ -35,18 +35,16 @@ _SEARCH_SECONDS = 1.0
 Runs = Callable[[Arguments], bool]
 
 
-def forward_failure(
-    module: nn.Module, tracer: Tracer, error: BaseException, arguments: Arguments, runs: Runs
-) -> ModelError:
+def forward_failure(tracer: Tracer, error: BaseException, arguments: Arguments, runs: Runs) -> ModelError:
     """Return the message for a forward pass that raised.
 
     Args:
-        module: the network.
         tracer: holds what was traced up to there.
         error: what it raised.
         arguments: what it was called with.
         runs: tells whether the network takes other inputs; an input is proposed only if it does.
     """
+    module = tracer.trace.tree.modules[0]
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, ModelError):
         return error

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cifar_report.analyzer.tree import Tree
+
 
 class Value:
     """A tensor at one point of the trace; an in-place operator gives its tensor a new value.
@@ -124,7 +126,9 @@ class Trace:
     """What one run of a network left behind."""
 
     rung: str
-    inputs: tuple[Value, ...]
+    tree: Tree
+    """The network's modules."""
+    inputs: tuple[Value, ...] = ()
     image: int = 0
     """Which of the inputs the receptive fields refer to."""
     outputs: tuple[Value, ...] = ()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import random
 import sys
+import threading
 import warnings
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, filterfalse
 from operator import is_
 from typing import Any, TextIO
 
@@ -22,6 +24,8 @@ _CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
 
 _GLOBAL_HOOKS = tuple([value for name, value in vars(nn_module).items() if name.startswith("_global_")
                        and isinstance(value, dict)])  # fmt: skip
+
+_ONE_AT_A_TIME = threading.RLock()
 
 _CUDNN = torch.backends.cudnn
 
@@ -69,31 +73,24 @@ def attributes(modules: Sequence[nn.Module]) -> Iterator[None]:
     """
     full: list[tuple[Any, Any]] = []
     empty: list[Any] = []
-    _remember([*_GLOBAL_HOOKS, *[module.__dict__ for module in modules]], full, empty)
+    seen: set[int] = set()
+    level: list[Any] = [*_GLOBAL_HOOKS, *[module.__dict__ for module in modules]]
+    while level:
+        full += [(container, container.copy()) for container in level]
+        items = [container.values() if isinstance(container, dict) else container for container in level]
+        inner = [item for item in chain.from_iterable(items) if type(item) in _CONTAINERS]
+        empty += filterfalse(None, inner)
+        seen.update(map(id, level))
+        level = [*{id(item): item for item in filter(None, inner) if id(item) not in seen}.values()]
     try:
         yield
     finally:
-        for container in empty:
-            if container:
-                container.clear()
+        for container in filter(None, empty):
+            container.clear()
         for container, before in full:
             if not _unchanged(container, before):
                 container.clear()
                 (container.extend if isinstance(container, list | deque) else container.update)(before)
-
-
-def _remember(containers: list[Any], full: list[tuple[Any, Any]], empty: list[Any]) -> None:
-    """Copy containers and those in them, without following other objects."""
-    seen: set[int] = set()
-    while containers:
-        container = containers.pop()
-        if id(container) in seen:
-            continue
-        seen.add(id(container))
-        full.append((container, container.copy()))
-        for value in container.values() if isinstance(container, dict) else container:
-            if type(value) in _CONTAINERS:
-                (containers if value else empty).append(value)
 
 
 def _unchanged(container: Any, before: Any) -> bool:
@@ -106,7 +103,7 @@ def _unchanged(container: Any, before: Any) -> bool:
 def tensors(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Put back what can be rebound inside a parameter or buffer: its data and its `requires_grad`."""
     saved = [
-        (tensor, tensor.data, tensor.requires_grad)
+        (tensor, tensor.data, tensor.data_ptr(), tensor.requires_grad)
         for module in modules
         for registry in (module._parameters, module._buffers)
         for tensor in registry.values()
@@ -115,8 +112,8 @@ def tensors(modules: Sequence[nn.Module]) -> Iterator[None]:
     try:
         yield
     finally:
-        for tensor, data, requires_grad in saved:
-            if tensor.data_ptr() != data.data_ptr() or tensor.shape != data.shape:
+        for tensor, data, address, requires_grad in saved:
+            if tensor.data_ptr() != address or tensor.shape != data.shape:
                 tensor.data = data
             if tensor.requires_grad != requires_grad:
                 tensor.requires_grad_(requires_grad)
@@ -182,7 +179,6 @@ def settings() -> Iterator[None]:
     path, streams = list(sys.path), (sys.stdout, sys.stderr)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global hooks")
             yield
     finally:
         sys.path[:] = path
@@ -193,27 +189,33 @@ def settings() -> Iterator[None]:
 
 
 @contextmanager
-def eagerly() -> Iterator[None]:
+def eagerly(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Run compiled functions as they were written. Without the compiler loaded there are none."""
     if "torch._dynamo" not in sys.modules:
         yield
         return
+    for module in modules:
+        if module._compiled_call_impl is not None:
+            module._compiled_call_impl = None  # compiled in place; `attributes` puts it back
     with torch.compiler.set_stance("force_eager"):
         yield
 
 
 @contextmanager
-def undisturbed(module: nn.Module, printed: TextIO) -> Iterator[None]:
-    """Run a network in eval mode without gradients; what it prints goes to a stream of ours."""
-    modules = list(module.modules())
+def undisturbed(modules: Sequence[nn.Module], printed: TextIO) -> Iterator[None]:
+    """Run a network in eval mode without gradients; what it prints goes to a stream of ours.
+
+    One at a time: much of what is put back afterwards belongs to the process.
+    """
     with (
+        _ONE_AT_A_TIME,
         attributes(modules),
         tensors(modules),
         evaluation_mode(modules),
         batches_of_one(),
         random_state(),
         settings(),
-        eagerly(),
+        eagerly(modules),
         torch.inference_mode(),
     ):
         torch.backends.mha.set_fastpath_enabled(False)  # fused attention hides its products

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from cifar_report.analyzer.aliases import Aliases
 from cifar_report.analyzer.graph import Node, Trace, Value
 from cifar_report.analyzer.shapes import shape_of
+from cifar_report.analyzer.tree import Tree
 
 
 class LostTensor(RuntimeError):
@@ -29,14 +30,12 @@ class Ledger:
 
     Args:
         trace: where values and nodes are added.
-        module: the network, whose tensors are the caller's.
         call: tells the index of the module call that runs.
         real: True when tensors have values.
     """
 
-    def __init__(self, trace: Trace, module: nn.Module, call: Callable[[], int], *, real: bool) -> None:
+    def __init__(self, trace: Trace, call: Callable[[], int], *, real: bool) -> None:
         self.trace = trace
-        self.module = module
         self.call = call
         self.real = real
         self.aliases = Aliases(trace, call)
@@ -57,7 +56,7 @@ class Ledger:
     @cached_property
     def may_be_meta(self) -> bool:
         """Whether the network has tensors without values of its own. Looked up when one turns up."""
-        return any(tensor.is_meta for tensor in _tensors(self.module))
+        return any(tensor.is_meta for tensor in _tensors(self.trace.tree))
 
     def new_value(self, tensor: Tensor, producer: int, root: int | None = None) -> Value:
         """Give a tensor that depends on the input its value."""
@@ -113,7 +112,7 @@ class Ledger:
                 tensor._traced = value  # type: ignore[attr-defined]  # the same data in another object
                 return value
             return self.from_outside(tensor, [value])
-        if self.escaped and not any(tensor is own for own in _tensors(self.module)):
+        if self.escaped and not any(tensor is own for own in _tensors(self.trace.tree)):
             return self.from_outside(tensor, self.escaped)
         return self.new_constant(tensor)
 
@@ -180,10 +179,10 @@ class Exits(TorchFunctionMode):
 _EXITS = frozenset({Tensor.numpy, Tensor.__array__, Tensor.__dlpack__})
 
 
-def _tensors(module: nn.Module) -> list[Tensor]:
+def _tensors(tree: Tree) -> list[Tensor]:
     """Return the tensors that a network's modules hold, in registries and as plain attributes."""
     found: list[Tensor] = []
-    for child in module.modules():
+    for child in tree.modules:
         for item in child.__dict__.values():
             found += [value for value in _members(item) if isinstance(value, Tensor)]
     return found

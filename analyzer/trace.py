@@ -11,7 +11,6 @@ from typing import Any, TextIO
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.nn.parameter import UninitializedBuffer, is_lazy
 from torch.utils._pytree import tree_flatten
 
@@ -22,6 +21,7 @@ from cifar_report.analyzer.inputs import Arguments, example, image_index, read_i
 from cifar_report.analyzer.isolation import random_state, settings, undisturbed
 from cifar_report.analyzer.ledger import Exits
 from cifar_report.analyzer.tracer import Rung, Tracer
+from cifar_report.analyzer.tree import Tree, read_tree
 
 
 def trace_network(module: nn.Module, inputs: Any, known: Container[str]) -> Trace:
@@ -40,28 +40,27 @@ def trace_network(module: nn.Module, inputs: Any, known: Container[str]) -> Trac
         ModelError: its forward raises on real tensors too; says where, and what reached it.
     """
     arguments = read_inputs(inputs)
-    if any(is_lazy(tensor) for tensor in (*module.parameters(), *module.buffers())):
-        module = _materialised(module, arguments)
+    tree = read_tree(module)
+    if any(map(is_lazy, (*tree.parameters, *tree.buffers))):
+        tree = read_tree(_materialised(module, arguments))
     printed = StringIO()
     error: BaseException
     try:
-        for rung in _rungs(module):
+        for rung in _rungs(tree):
             printed = StringIO()
-            tracer = Tracer(module, known, rung)
+            tracer = Tracer(tree, known, rung)
             try:
-                return _run(module, arguments, tracer, printed)
+                return _run(tracer, arguments, printed)
             except (Exception, SystemExit) as raised:
                 error = raised
             if isinstance(error, RecursionError):
                 break
-        raise forward_failure(
-            module, tracer, error, arguments, lambda other: _runs(module, other, known)
-        ) from error
+        raise forward_failure(tracer, error, arguments, lambda other: _runs(tree, other, known)) from error
     finally:
         sys.stderr.write(printed.getvalue())
 
 
-def _rungs(module: nn.Module) -> Iterator[Rung]:
+def _rungs(tree: Tree) -> Iterator[Rung]:
     """Yield what the tensors may be, the cheapest first.
 
     Fake tensors do what meta tensors do, and say that they are on the cpu, which a network may ask for
@@ -69,8 +68,8 @@ def _rungs(module: nn.Module) -> Iterator[Rung]:
     a large one computes for long.
     """
     yield "meta"
-    on_meta = any(parameter.is_meta for parameter in module.parameters())
-    if on_meta or sum(p.numel() for p in module.parameters() if not is_lazy(p)) > _LARGE:
+    on_meta = any(parameter.is_meta for parameter in tree.parameters)
+    if on_meta or sum(p.numel() for p in tree.parameters if not is_lazy(p)) > _LARGE:
         yield "fake"
     if not on_meta:
         yield "real"
@@ -80,56 +79,50 @@ _LARGE = 100_000_000
 """Parameters."""
 
 
-def input_dtype(module: nn.Module) -> torch.dtype:
+def input_dtype(tree: Tree) -> torch.dtype:
     """Return the dtype that a network computes in: its first floating-point parameter's."""
-    dtypes = (p.dtype for p in module.parameters() if p.dtype.is_floating_point)
+    dtypes = (p.dtype for p in tree.parameters if p.dtype.is_floating_point)
     return next(dtypes, torch.get_default_dtype())
 
 
 def _materialised(module: nn.Module, arguments: Arguments) -> nn.Module:
     """Return a copy of a network with lazy layers, whose shapes a real run has settled."""
     # torch copies lazy parameters, but not lazy buffers.
-    lazy = [buffer for buffer in module.buffers() if is_lazy(buffer)]
+    tree = read_tree(module)
+    lazy = [buffer for buffer in tree.buffers if is_lazy(buffer)]
     memo = {id(b): UninitializedBuffer(device=b.device, dtype=b.dtype) for b in lazy}  # type: ignore[call-arg]  # untyped in torch
     module = copy.deepcopy(module, memo).eval()
-    args, kwargs, _ = arguments.build(lambda spec: example(spec, input_dtype(module), torch.device("cpu")))
+    args, kwargs, _ = arguments.build(lambda spec: example(spec, input_dtype(tree), torch.device("cpu")))
     with random_state(), settings(), torch.no_grad(), redirect_stdout(StringIO()), suppress(Exception):
         module(*args, **kwargs)  # an error comes again when the copy is traced, and is told then
     return module
 
 
-def _runs(module: nn.Module, arguments: Arguments, known: Container[str]) -> bool:
+def _runs(tree: Tree, arguments: Arguments, known: Container[str]) -> bool:
     """Return whether a network takes other inputs, on meta tensors."""
     try:
-        _run(module, arguments, Tracer(module, known), StringIO())
+        _run(Tracer(tree, known), arguments, StringIO())
     except (Exception, SystemExit):
         return False
     return True
 
 
-def _run(module: nn.Module, arguments: Arguments, tracer: Tracer, printed: TextIO) -> Trace:
-    dtype = input_dtype(module)
-    trace = tracer.trace
-    with undisturbed(module, printed):
+def _run(tracer: Tracer, arguments: Arguments, printed: TextIO) -> Trace:
+    trace, ledger = tracer.trace, tracer.ledger
+    dtype = input_dtype(trace.tree)
+    with undisturbed(trace.tree.modules, printed):
         # Made under inference mode, like everything that the network makes.
         with tracer.fake or nullcontext():
             args, kwargs, tensors = arguments.build(lambda spec: example(spec, dtype, tracer.device))
-        trace.inputs = tuple([tracer.ledger.new_value(tensor, -1 - i) for i, tensor in enumerate(tensors)])
+        trace.inputs = tuple([ledger.new_value(tensor, -1 - i) for i, tensor in enumerate(tensors)])
         trace.image = image_index(arguments.specs())
         if tracer.fake is not None:
-            tracer.stand_in(module)
-        hooks = (
-            register_module_forward_pre_hook(tracer.calls.enter),
-            register_module_forward_hook(tracer.calls.leave, always_call=True),
-        )
+            tracer.stand_in()
         try:
-            with tracer, Exits(tracer.ledger) if tracer.real else nullcontext():
-                output = module(*args, **kwargs)
+            with tracer.calls.watched(), tracer, Exits(ledger) if tracer.real else nullcontext():
+                output = trace.tree.modules[0](*args, **kwargs)
         finally:
-            for hook in hooks:
-                hook.remove()
-            tracer.ledger.restore_versions()
-        tracer.calls.end(output)
+            ledger.restore_versions()
         trace.outputs = trace.calls[0].outputs
     if not any(isinstance(leaf, Tensor) for leaf in tree_flatten(output)[0]):
         raise ModelError(

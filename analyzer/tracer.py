@@ -20,7 +20,7 @@ from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
@@ -38,6 +38,7 @@ from cifar_report.analyzer.operators import (
     operator_name,
 )
 from cifar_report.analyzer.shapes import RULES as SHAPE_RULES
+from cifar_report.analyzer.tree import Tree
 
 META = torch.device("meta")
 
@@ -51,13 +52,13 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
     """Records nodes and module calls while it is entered.
 
     Args:
-        module: the network, for the paths of its submodules.
+        tree: the network's modules.
         known: names of operators that the passes have rules for; others are taken apart.
         rung: `meta`: tensors without values, on a device of their own; `fake`: without values, but they
             say that they are on the cpu; `real`. Beyond meta, every operator's kernel runs.
     """
 
-    def __init__(self, module: nn.Module, known: Container[str], rung: Rung = "meta") -> None:
+    def __init__(self, tree: Tree, known: Container[str], rung: Rung = "meta") -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # untyped in torch
         self.known = known
         self.real = rung == "real"
@@ -65,12 +66,12 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         self.device = META
         self.fake = FakeTensorMode(allow_non_fake_inputs=True) if rung == "fake" else None
         if rung != "meta":
-            devices = (p.device for p in module.parameters() if not p.is_meta)
+            devices = (p.device for p in tree.parameters if not p.is_meta)
             self.device = next(devices, torch.device("cpu"))
-        self.trace = Trace(rung=rung, inputs=())
-        self.calls = Calls(self.trace, module)
-        self.ledger = Ledger(self.trace, module, self.calls.current, real=self.real)
-        self.value_of = self.calls.value_of = self.ledger.value_of
+        self.trace = Trace(rung=rung, tree=tree)
+        self.ledger = Ledger(self.trace, lambda: self.calls.current(), real=self.real)
+        self.value_of = self.ledger.value_of
+        self.calls = Calls(self.trace, tree.paths, self.value_of)
         self.twins: dict[int, Tensor] = {}
 
     @classmethod
@@ -268,10 +269,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             self.twins[id(tensor)] = twin
         return twin
 
-    def stand_in(self, module: nn.Module) -> None:
+    def stand_in(self) -> None:
         """Give a network that was built on meta fake tensors for the time of the trace."""
-        for child in module.modules():
-            for registry in (child._parameters, child._buffers):
+        for module in self.trace.tree.modules:
+            for registry in (module._parameters, module._buffers):
                 for name, tensor in registry.items():
                     if tensor is not None and tensor.is_meta:
                         registry[name] = twin = self.twin(tensor)  # type: ignore[assignment]  # not a Parameter
