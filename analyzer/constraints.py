@@ -1,24 +1,28 @@
-"""Constraints, written `metric op value`, and the verdicts on them.
+"""The verdicts on constraints: met, not met, unknown or not measured, each with what shows it.
 
-params < 100k        rf > 52        macs <= 40M        depthwise_separable >= 2        fc_after_gap == 0
+How a constraint is written is in `expression`:
+
+params < 100k        rf > 52        layers(Linear) == 0        test_accuracy >= 99.4 sustained 3 epochs
 """
 
 from __future__ import annotations
 
-import difflib
 import operator
-import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from cifar_report.analyzer import metrics
 from cifar_report.analyzer.analysis import Analysis
-from cifar_report.analyzer.errors import UsageError
+from cifar_report.analyzer.augmentation import Wanted, held
+from cifar_report.analyzer.expression import Constraint, parse_constraint
+from cifar_report.analyzer.metrics import Measurements, Reading, spell
+
+__all__ = ["Constraint", "State", "Verdict", "exit_code", "judge", "parse_constraint"]
 
 State = Literal["met", "not met", "unknown", "not measured"]
 
-_OPERATORS: dict[str, Callable[[float, float], bool]] = {
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
     "==": operator.eq,
@@ -26,26 +30,6 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-_UNITS = {"": 1, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000, "%": 1}
-_PARTS = re.compile(
-    r"\s*(?P<metric>[A-Za-z_][\w.]*)?\s*(?P<op><=|>=|==|!=|<|>)?\s*(?P<number>[+-]?[\d_,]*\.?\d+)?(?P<unit>[kMG%]?)\s*"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Constraint:
-    """A bound on one metric."""
-
-    text: str
-    """As written."""
-    metric: str
-    op: str
-    bound: float
-
-    @property
-    def required(self) -> str:
-        """The bound with its operator, such as `<= 100,000`."""
-        return f"{self.op} {spell(self.bound)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,70 +54,99 @@ class Verdict:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def spell(figure: float) -> str:
-    """Return a figure with thousands separators, decimals only where it has some."""
-    return f"{int(figure):,}" if figure == int(figure) else f"{figure:,.2f}"
-
-
-def parse_constraint(text: str) -> Constraint:
-    """Read `metric op value`, with `_` or `,` in numbers and the units k, M, G and %.
+def judge(
+    constraints: Iterable[Constraint], analysis: Analysis, measurements: Measurements | None = None
+) -> tuple[Verdict, ...]:
+    """Hold a network, and its training run where there is one, against constraints.
 
     Raises:
-        UsageError: points at the place that can't be read, or names metrics near a misspelt one.
+        UsageError: a user's own metric fails.
     """
-    match = _PARTS.match(text)
-    assert match is not None  # every part is optional
-    for part, expected in (
-        ("metric", "a metric, such as params, rf or test_accuracy"),
-        ("op", "one of < <= == != >= >"),
-        ("number", "a number, such as 100k, 52 or 87.5"),
-    ):
-        if match[part] is None:
-            raise _unreadable(text, match, part, expected)
-    if match.end() != len(text):
-        raise _wrong(text, match.end(), "the end of the constraint; units are k, M, G and %")
-    if match["metric"] not in metrics.names():
-        near = difflib.get_close_matches(match["metric"], metrics.names(), n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"metrics: {', '.join(metrics.names())}"
-        raise UsageError(f"there is no metric {match['metric']!r}\n  {text}\n  ^", hint=hint)
-    number = match["number"].replace(",", "").replace("_", "")
-    return Constraint(text.strip(), match["metric"], match["op"], float(number) * _UNITS[match["unit"]])
-
-
-def _unreadable(text: str, match: re.Match[str], part: str, expected: str) -> UsageError:
-    """Point behind the last part that could be read."""
-    before = {"metric": "", "op": "metric", "number": "op"}[part]
-    place = match.end(before) if before else 0
-    while place < len(text) and text[place].isspace():
-        place += 1
-    return _wrong(text, place, expected)
-
-
-def _wrong(text: str, place: int, expected: str) -> UsageError:
-    return UsageError(
-        f"can't read the constraint\n  {text}\n  {' ' * place}^",
-        expected=expected,
-        hint="write it like 'params < 100k' or 'rf >= 52'",
-    )
-
-
-def judge(
-    constraints: Iterable[Constraint], analysis: Analysis, measurements: Mapping[str, float] | None = None
-) -> tuple[Verdict, ...]:
-    """Hold a network, and its training run where there is one, against constraints."""
     return tuple([_judge(constraint, analysis, measurements or {}) for constraint in constraints])
 
 
-def _judge(constraint: Constraint, analysis: Analysis, measurements: Mapping[str, float]) -> Verdict:
-    reading = metrics.read(constraint.metric, analysis, measurements)
-    state: State
-    measured = margin = None
+def _judge(constraint: Constraint, analysis: Analysis, measurements: Measurements) -> Verdict:
+    """Judge a constraint; of a choice the first that is met decides, else the first that is open."""
+    verdicts = []
+    choice: Constraint | None = constraint
+    while choice:
+        verdicts.append(_judge_one(choice, analysis, measurements))
+        choice = choice.otherwise
+    for state in ("met", "unknown", "not measured"):
+        for verdict in verdicts:
+            if verdict.state == state:
+                return _of(constraint, verdict)
+    first, *others = verdicts
+    missed = [f"{verdict.metric} is {verdict.measured}" for verdict in others]
+    return _of(constraint, first, "; ".join([first.evidence, *missed]))
+
+
+def _of(constraint: Constraint, verdict: Verdict, evidence: str | None = None) -> Verdict:
+    """Return the verdict on a choice, of which another one is the verdict on the part that decides."""
+    text = verdict.evidence if evidence is None else evidence
+    if verdict.metric != constraint.metric:
+        text = f"{verdict.metric}: {text}"
+    return replace(verdict, required=constraint.required, evidence=text)
+
+
+def _judge_one(constraint: Constraint, analysis: Analysis, measurements: Measurements) -> Verdict:
+    bound = constraint.bound
+    if isinstance(bound, Wanted):
+        return _judge_augmentation(constraint, bound, measurements)
+    if isinstance(bound, str):
+        return _judge_word(constraint, bound, measurements)
+    if constraint.sustained:
+        return _judge_sustained(constraint, bound, measurements)
+    return _judge_figure(constraint, bound, metrics.read(constraint.metric, analysis, measurements))
+
+
+def _judge_figure(constraint: Constraint, bound: float, reading: Reading) -> Verdict:
     if reading.value is None:
-        state = "unknown" if reading.measured else "not measured"
-    else:
-        state = "met" if _OPERATORS[constraint.op](reading.value, constraint.bound) else "not met"
-        measured = reading.text or spell(reading.value)
-        margin = _margin(constraint, reading.value)
+        return _verdict(constraint, "unknown" if reading.measured else "not measured", reading.evidence)
+    met = _OPERATORS[constraint.op](reading.value, bound)
+    return _verdict(
+        constraint,
+        "met" if met else "not met",
+        reading.evidence,
+        measured=reading.text or spell(reading.value),
+        margin=_margin(constraint.op, bound, reading.value),
+    )
+
+
+def _judge_sustained(constraint: Constraint, bound: float, measurements: Measurements) -> Verdict:
+    """Judge the worst of the last epochs. Too few epochs are a miss: they can't have sustained it."""
+    lowest = constraint.op in (">", ">=")
+    reading = metrics.read_sustained(constraint.metric, constraint.sustained, lowest, measurements)
+    if reading.value is None and reading.measured:
+        return _verdict(constraint, "not met", reading.evidence, measured="too few epochs")
+    return _judge_figure(constraint, bound, reading)
+
+
+def _judge_word(constraint: Constraint, bound: str, measurements: Measurements) -> Verdict:
+    """Judge a device by its kind: `cuda:1` is cuda."""
+    found = measurements.get(constraint.metric)
+    if not isinstance(found, str):
+        return _verdict(constraint, "not measured", metrics.UNTRAINED)
+    met = _OPERATORS[constraint.op](found.partition(":")[0], bound)
+    return _verdict(
+        constraint, "met" if met else "not met", metrics.TRAINED[constraint.metric], measured=found
+    )
+
+
+def _judge_augmentation(constraint: Constraint, wanted: Wanted, measurements: Measurements) -> Verdict:
+    pipeline = measurements.get(constraint.metric)
+    if not isinstance(pipeline, list | tuple):
+        return _verdict(constraint, "not measured", metrics.UNTRAINED)
+    answer = held(wanted, pipeline)
+    if answer.met is None:
+        return _verdict(constraint, "unknown", answer.evidence)
+    return _verdict(constraint, "met" if answer.met else "not met", answer.evidence, measured=answer.measured)
+
+
+def _verdict(
+    constraint: Constraint, state: State, evidence: str, *, measured: str | None = None,
+    margin: str | None = None,
+) -> Verdict:  # fmt: skip
     return Verdict(
         constraint=constraint.text,
         metric=constraint.metric,
@@ -141,15 +154,15 @@ def _judge(constraint: Constraint, analysis: Analysis, measurements: Mapping[str
         required=constraint.required,
         measured=measured,
         margin=margin,
-        evidence=reading.evidence,
+        evidence=evidence,
     )
 
 
-def _margin(constraint: Constraint, value: float) -> str:
+def _margin(op: str, bound: float, value: float) -> str:
     """Return the room to the bound: positive inside, negative outside, 0 on it."""
-    room = constraint.bound - value if constraint.op in ("<", "<=") else value - constraint.bound
-    if constraint.op in ("==", "!="):
-        room = -abs(room) if constraint.op == "==" else abs(room)
+    room = bound - value if op in ("<", "<=") else value - bound
+    if op in ("==", "!="):
+        room = -abs(room) if op == "==" else abs(room)
     text = spell(room)
     return f"+{text}" if room > 0 else text
 

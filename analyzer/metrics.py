@@ -6,10 +6,17 @@ only training tells. It is never 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from cifar_report.analyzer import metrics_of_users
 from cifar_report.analyzer.analysis import Analysis, ReceptiveField
+
+Measurements = Mapping[str, object]
+"""What a training run tells, by metric: `test_accuracy` and `epochs` as numbers, `device` as a word,
+`test_accuracy.history` as a value per epoch, `augmentation` as the rows of augmentation.json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,11 @@ class Reading:
     """The figure as people write it, where that isn't just the number: `67x35`."""
 
 
+def spell(figure: float) -> str:
+    """Return a figure with thousands separators, decimals only where it has some."""
+    return f"{int(figure):,}" if figure == int(figure) else f"{figure:,.2f}"
+
+
 Read = Callable[[Analysis], Reading]
 
 STATIC: dict[str, Read] = {}
@@ -32,8 +44,17 @@ STATIC: dict[str, Read] = {}
 TRAINED = {
     "test_accuracy": "accuracy on the whole test split after the last epoch [%]",
     "epochs": "epochs trained",
+    "device": "what it was trained on",
+    "augmentation": "the training images' pipeline in force",
 }
 """Metrics of a training run."""
+
+WITH_HISTORY = ("test_accuracy",)
+"""Metrics that have a value per epoch."""
+
+UNTRAINED = "it takes a training run: cifar-report train"
+
+_STRIDED = re.compile(r"downsampling\.strided_\d+x\d+")
 
 
 def _metric(name: str) -> Callable[[Read], Read]:
@@ -47,17 +68,74 @@ def _metric(name: str) -> Callable[[Read], Read]:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all metrics."""
-    return (*STATIC, *TRAINED)
+    """Return the names of all metrics, users' own included."""
+    return (*STATIC, "downsampling.strided_3x3", "layers", *TRAINED, *metrics_of_users.names())
 
 
-def read(metric: str, analysis: Analysis, measurements: Mapping[str, float]) -> Reading:
-    """Return a metric's figure for a network and, if it was trained, its run."""
+def is_known(name: str) -> bool:
+    """Return whether there is a metric of that name; users' own are looked up last."""
+    built_in = name in STATIC or name in TRAINED or _STRIDED.fullmatch(name) is not None
+    return built_in or name in metrics_of_users.names()
+
+
+def read(metric: str, analysis: Analysis, measurements: Measurements) -> Reading:
+    """Return a metric's figure for a network and, if it was trained, its run.
+
+    Raises:
+        UsageError: a user's own metric fails.
+    """
     if metric in TRAINED:
-        if metric in measurements:
-            return Reading(measurements[metric], TRAINED[metric])
-        return Reading(None, "it takes a training run: cifar-report train", measured=False)
-    return STATIC[metric](analysis)
+        value = measurements.get(metric)
+        if isinstance(value, int | float):
+            return Reading(value, TRAINED[metric])
+        return Reading(None, UNTRAINED, measured=False)
+    if metric.startswith("layers("):
+        return _layers(metric.removeprefix("layers(").removesuffix(")"), analysis)
+    if metric in STATIC:
+        return STATIC[metric](analysis)
+    if _STRIDED.fullmatch(metric):
+        return _count(metric)(analysis)
+    found = metrics_of_users.value(metric, analysis)
+    if isinstance(found, Reading):
+        return found
+    if found is None:
+        return Reading(None, f"{metric} gives no figure for this network")
+    return Reading(found, "a metric of your own")
+
+
+def read_sustained(metric: str, epochs: int, lowest: bool, measurements: Measurements) -> Reading:
+    """Return the worst of a metric's last epochs: the lowest, or the highest; too few have none."""
+    history = measurements.get(f"{metric}.history")
+    if not isinstance(history, Sequence):
+        return Reading(None, UNTRAINED, measured=False)
+    if len(history) < epochs:
+        return Reading(None, f"{len(history)} epochs were trained, which can't sustain {epochs}")
+    last = history[-epochs:]
+    worst = min(last) if lowest else max(last)
+    return Reading(worst, f"{'lowest' if lowest else 'highest'} of the last {epochs} epochs")
+
+
+def _layers(kind: str, analysis: Analysis) -> Reading:
+    """Count the layers of a type, and the calls of the function that does the same: Linear and linear."""
+    from torch import nn
+
+    function = kind.lower()
+    found = [
+        layer.name or layer.type
+        for layer in analysis.layers
+        if not layer.reused
+        and (layer.type == kind if layer.kind == "module" else layer.type.replace("_", "") == function)
+    ]
+    if found:
+        shown = "; ".join(found[:5]) + (f"; {len(found) - 5} more" if len(found) > 5 else "")
+        return Reading(len(found), shown)
+    types = sorted({layer.type for layer in analysis.layers if layer.kind == "module"})
+    known = [*types, *(name for name in dir(nn) if isinstance(getattr(nn, name), type))]
+    if kind in known:
+        return Reading(0, f"no layer is one; there are {', '.join(types)}")
+    near = difflib.get_close_matches(kind, known, n=2)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    return Reading(None, f"neither torch.nn nor this network has a layer {kind}{hint}")
 
 
 @_metric("params")
@@ -115,9 +193,9 @@ def _rf_before_gap(analysis: Analysis) -> Reading:
     return _field(fields.before_gap, "before global pooling", f"{_px(fields.output)} at the output")
 
 
-def _count(structure: str) -> Read:
+def _count(*structures: str) -> Read:
     def count(analysis: Analysis) -> Reading:
-        findings = [finding for finding in analysis.findings if finding.structure == structure]
+        findings = [finding for finding in analysis.findings if finding.structure in structures]
         found = [" + ".join(finding.layers) for finding in findings if finding.found]
         if found:
             return Reading(len(found), "; ".join(found))
@@ -128,5 +206,18 @@ def _count(structure: str) -> Read:
 
 
 for _name in ("depthwise_separable", "dilated", "gap", "fc_after_gap", "max_pool", "avg_pool",
-              "strided_conv", "transposed_conv"):  # fmt: skip
+              "strided_conv", "transposed_conv", "downsampling.max_pool", "downsampling.avg_pool",
+              "downsampling.dilated", "downsampling.resized", "downsampling.patches"):  # fmt: skip
     STATIC[_name] = _count(_name)
+
+
+@_metric("downsampling")
+def _downsampling(analysis: Analysis) -> Reading:
+    kinds = {f.structure for f in analysis.findings if f.structure.startswith("downsampling.")}
+    return _count(*kinds)(analysis)
+
+
+@_metric("blocks")
+def _blocks(analysis: Analysis) -> Reading:
+    details = [finding.detail for finding in analysis.findings if finding.structure == "block"]
+    return Reading(len(details), "; ".join(details) or "no convolution works on a map")

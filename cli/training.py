@@ -142,11 +142,12 @@ def summary(run: Run) -> str:
 def verdicts(run: Run) -> tuple[Verdict, ...]:
     """Judge a complete run by its constraints."""
     from cifar_report.analyzer.constraints import judge, parse_constraint
+    from cifar_report.trainer.measurements import measurements
 
     if run.metrics is None:
         raise ValueError(f"{run.folder} is not complete")
-    measured = {"test_accuracy": run.metrics.accuracy, "epochs": float(len(run.history))}
-    return judge([parse_constraint(text) for text in run.config.constraints], run.analysis, measured)
+    constraints = [parse_constraint(text) for text in run.config.constraints]
+    return judge(constraints, run.analysis, measurements(run))
 
 
 def _verdict_line(verdict: Verdict) -> str:

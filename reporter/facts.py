@@ -95,15 +95,9 @@ def gather(folder: Path) -> Facts:
     )
 
 
-def measurements(run: Run) -> dict[str, float]:
-    """Return what training measured, by the metric's name in a constraint; empty if it didn't finish."""
-    if run.metrics is None:
-        return {}
-    return {"test_accuracy": run.metrics.accuracy, "epochs": float(len(run.history))}
-
-
 def _verdicts(run: Run) -> tuple[Verdict, ...]:
     from cifar_report.analyzer.constraints import judge, parse_constraint
+    from cifar_report.trainer.measurements import measurements
 
     parsed = [parse_constraint(text) for text in run.config.constraints]
     return judge(parsed, run.analysis, measurements(run))
