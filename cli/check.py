@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import rendered, result_console, talk, write_result
 from cifar_report.cli.options import analyze_model, format_option, input_option, output_option, weights_option
+from cifar_report.cli.verdict_settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +39,7 @@ Exit codes: 0 all met, 1 a constraint is not met, 2 wrong usage, 3 the network c
 
 
 @click.command(short_help="Check a network against a budget or an assignment.", epilog=_EPILOG)
-@click.argument("model")
+@click.argument("model", required=False)
 @click.option("--max-params", metavar="N", help="At most N parameters (100000, 100k, 1M).")
 @click.option("--max-macs", metavar="N", help="At most N multiply-accumulates (20M).")
 @click.option("--min-rf", metavar="N", help="A receptive field of at least N pixels, at the output.")
@@ -51,7 +53,7 @@ Exit codes: 0 all met, 1 a constraint is not met, 2 wrong usage, 3 the network c
 @click.pass_context
 def check(
     context: click.Context,
-    model: str,
+    model: str | None,
     max_params: str | None,
     max_macs: str | None,
     min_rf: str | None,
@@ -67,12 +69,21 @@ def check(
 
     MODEL is model.py, model.py:Net(num_classes=10), notebook.ipynb:Net, package.module:build(),
     torchvision:resnet18, timm:NAME, hub:OWNER/REPO:NAME or a built-in name. Bounds given as --max-... and
-    --min-... are inclusive; an assignment's are as it writes them.
+    --min-... are inclusive; an assignment's are as it writes them. MODEL and the options' defaults may stand
+    in [tool.cifar-report] of pyproject.toml, here or above: model, input, assignment, require.
     """
     from cifar_report.analyzer.constraints import exit_code, judge
 
+    settings = read_settings(Path.cwd())
+    given = any(value is not None for value in (max_params, max_macs, min_rf, assignment)) or bool(require)
+    if not given and (settings.require or settings.assignment):
+        talk(f"constraints from {settings.source}")
+        require, assignment = settings.require, settings.assignment or None
+    if settings.inputs and context.get_parameter_source("inputs") is ParameterSource.DEFAULT:
+        talk(f"--input {' --input '.join(settings.inputs)} from {settings.source}")
+        inputs = settings.inputs
     constraints = _constraints(max_params, max_macs, min_rf, require, assignment)
-    analysis = analyze_model(model, inputs, weights)
+    analysis = analyze_model(_model(model, settings), inputs, weights)
     verdicts = judge(constraints, analysis)
     code = exit_code(verdicts, allow_unknown=allow_unknown)
     if style == "json":
@@ -84,6 +95,15 @@ def check(
     write_result(text, output)
     talk(_summary(analysis, verdicts))
     context.exit(code)
+
+
+def _model(model: str | None, settings: Settings) -> str:
+    if model is not None:
+        return model
+    if not settings.model:
+        raise UsageError("there is no network to check", expected="MODEL, or model in [tool.cifar-report]")
+    talk(f"{settings.model} from {settings.source}")
+    return settings.model
 
 
 def _constraints(
@@ -113,7 +133,8 @@ def _constraints(
     if not constraints:
         raise UsageError(
             "there is nothing to check",
-            expected="--max-params, --max-macs, --min-rf, --require or --assignment",
+            expected="--max-params, --max-macs, --min-rf, --require or --assignment, or require in "
+            "[tool.cifar-report] of pyproject.toml",
             hint="to look at a network without judging it: cifar-report analyze MODEL",
         )
     return constraints

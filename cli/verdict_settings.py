@@ -1,0 +1,102 @@
+"""Settings for `check`: the table `[tool.cifar-report]` of a project's pyproject.toml.
+
+[tool.cifar-report]
+model = "model.py:Net"
+input = "3,32,32"              # or a list, one for each argument
+assignment = "eva6-s7-late"
+require = ["params < 100k", "layers(Linear) == 0"]
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cifar_report.analyzer.errors import UsageError
+
+_TABLE = "[tool.cifar-report]"
+_KEYS = ("model", "input", "assignment", "require")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a project says once instead of with every call; empty where it says nothing."""
+
+    source: str = ""
+    """Which file it is from."""
+    model: str = ""
+    inputs: tuple[str, ...] = ()
+    assignment: str = ""
+    require: tuple[str, ...] = ()
+
+
+def read_settings(folder: Path) -> Settings:
+    """Read the settings of the nearest pyproject.toml with such a table, in a folder or above.
+
+    Raises:
+        UsageError: a file that isn't TOML, an unknown key, a value of the wrong type.
+    """
+    for parent in (folder, *folder.parents):
+        path = parent / "pyproject.toml"
+        if path.is_file():
+            table = _table(path)
+            if table is not None:
+                return _settings(path, table)
+    return Settings()
+
+
+def _table(path: Path) -> Any:
+    try:
+        tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"can't read {path}", found=str(error)) from error
+    return tool.get("cifar-report") if isinstance(tool, dict) else None
+
+
+def _settings(path: Path, table: Any) -> Settings:
+    if not isinstance(table, dict):
+        raise UsageError(f"{_TABLE} in {path} is no table", found=type(table).__name__)
+    for key in table:
+        if key not in _KEYS:
+            near = difflib.get_close_matches(key, _KEYS, n=1)
+            raise UsageError(
+                f"{_TABLE} in {path} has an unknown key {key!r}",
+                expected=f"one of {', '.join(_KEYS)}",
+                hint=f"did you mean {near[0]}?" if near else "",
+            )
+    shapes = table.get("input", [])
+    return Settings(
+        source=str(path),
+        model=_text(path, table, "model"),
+        inputs=(shapes,) if isinstance(shapes, str) else _texts(path, table, "input"),
+        assignment=_text(path, table, "assignment"),
+        require=_texts(path, table, "require"),
+    )
+
+
+def _text(path: Path, table: dict[str, Any], key: str) -> str:
+    value = table.get(key, "")
+    if not isinstance(value, str):
+        raise _wrong_type(path, key, "a text", value)
+    return value
+
+
+def _texts(path: Path, table: dict[str, Any], key: str) -> tuple[str, ...]:
+    values = table.get(key, [])
+    if not isinstance(values, list):
+        raise _wrong_type(path, key, "a list of texts", values)
+    for value in values:
+        if not isinstance(value, str):
+            raise _wrong_type(path, key, "a list of texts", value)
+    return tuple(values)
+
+
+def _wrong_type(path: Path, key: str, expected: str, value: Any) -> UsageError:
+    return UsageError(
+        f"{key} of {_TABLE} in {path} has the wrong type",
+        expected=expected,
+        found=f"{value!r} ({type(value).__name__})",
+    )
