@@ -5,6 +5,7 @@ Kept in memory only. Passes (shadows, costs, structure) read it and turn it into
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -67,6 +68,7 @@ class Node:
         kwargs: dict[str, Any],
         outputs: tuple[Value, ...],
         call: int,
+        inputs: Sequence[Value] | None = None,
     ) -> None:
         self.index = index
         self.op = op
@@ -76,7 +78,7 @@ class Node:
         self.outputs = outputs
         self.call = call
         """Index of the innermost module call that ran it."""
-        self.inputs = _values((*args, *kwargs.values()))
+        self.inputs = _values((*args, *kwargs.values())) if inputs is None else tuple(inputs)
         """Every value among the arguments, in order, constants too."""
         self.live_inputs = tuple([value for value in self.inputs if value.constant is None])
         """Those that depend on the network's input."""

@@ -39,6 +39,7 @@ class Ledger:
         self.call = call
         self.real = real
         self.aliases = Aliases(trace, call)
+        self.newest = self.aliases.newest
         self.constants: dict[int, tuple[Tensor, Value]] = {}
         """Tensors found by their id, and kept alive so that no id comes up twice."""
         self.made: set[int] = set()
@@ -56,7 +57,8 @@ class Ledger:
     @cached_property
     def may_be_meta(self) -> bool:
         """Whether the network has tensors without values of its own. Looked up when one turns up."""
-        return any(tensor.is_meta for tensor in _tensors(self.trace.tree))
+        tree = self.trace.tree
+        return any(tensor.is_meta for tensor in (*tree.parameters, *tree.buffers))
 
     def new_value(self, tensor: Tensor, producer: int, root: int | None = None) -> Value:
         """Give a tensor that depends on the input its value."""
@@ -88,7 +90,7 @@ class Ledger:
         if value is None:
             known = self.constants.get(id(tensor))
             value = known[1] if known else self.first_seen(tensor)
-        if value.root in self.aliases.newest:
+        if self.newest and value.root in self.newest:
             fresh = self.aliases.current(value)
             if fresh is not value:
                 self.mark(tensor, fresh)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Any
-
-from cifar_report.analyzer.graph import Value
 
 NOTHING_IN_EVAL = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
 """They return their input, unless their third argument says that they train."""
@@ -21,29 +18,29 @@ HOLD_PRODUCTS = frozenset({"einsum", "tensordot", "bilinear", "inner", "linalg_m
 HIDDEN_WRITES = frozenset({"aten::batch_norm", "aten::instance_norm"})
 """They update running statistics, which their schemas don't tell."""
 
-_NAMES: dict[Any, tuple[str, bool]] = {}
 
+class Op:
+    """What a trace needs to know of one of torch's operators, read from its schema once."""
 
-def operator_name(func: Any) -> tuple[str, bool]:
-    """Return an operator's name, such as `relu` for `aten::relu_`, and whether it writes in place."""
-    known = _NAMES.get(func)
-    if known is None:
+    __slots__ = ("inplace", "mutable", "name", "view")
+
+    def __init__(self, func: Any) -> None:
         name = str(func._schema.name).removeprefix("aten::")
-        inplace = bool(func._schema.is_mutable) and name.endswith("_")
-        known = _NAMES[func] = (name[:-1] if inplace else name, inplace)
+        self.mutable = bool(func._schema.is_mutable)
+        """It writes to its first argument."""
+        self.inplace = self.mutable and name.endswith("_")
+        """It is the kind that is called `relu_`."""
+        self.name = name[:-1] if self.inplace else name
+        """Without overload, and without the underscore: `relu`."""
+        self.view = bool(func.is_view)
+
+
+_OPS: dict[Any, Op] = {}
+
+
+def describe_op(func: Any) -> Op:
+    """Return what there is to know of an operator."""
+    known = _OPS.get(func)
+    if known is None:
+        known = _OPS[func] = Op(func)
     return known
-
-
-def any_live(symbols: Iterable[Any]) -> bool:
-    """Return whether any of an operator's arguments depends on the network's input."""
-    return next(live(symbols), None) is not None
-
-
-def live(symbols: Iterable[Any]) -> Iterator[Value]:
-    """Yield the arguments that depend on the network's input."""
-    for symbol in symbols:
-        if isinstance(symbol, Value):
-            if symbol.constant is None:
-                yield symbol
-        elif isinstance(symbol, list):
-            yield from live([item for item in symbol if isinstance(item, Value)])

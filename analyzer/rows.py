@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 from torch import nn
 
@@ -138,18 +138,6 @@ def _own(
     return parameters, buffers, tuple(uncalled)
 
 
-def _sum(costs: list[Cost]) -> Cost:
-    """Return what a row's operators cost together; most rows have one, and containers none."""
-    if len(costs) == 1:
-        return costs[0]
-    return Cost(
-        total([cost.macs for cost in costs]),
-        total([cost.elementwise for cost in costs]),
-        total([cost.dmas for cost in costs]),
-        total([cost.traffic_bytes for cost in costs]),
-    )
-
-
 def make_layers(
     trace: Trace,
     rows: Rows,
@@ -162,89 +150,108 @@ def make_layers(
     nodes_of_row: dict[int, list[Node]] = {}
     for node, row in zip(trace.nodes, rows.row_of_node, strict=True):
         nodes_of_row.setdefault(row, []).append(node)
+    backward = _Backward(fields, boxes)
     layers = []
     for row, subject in enumerate(rows.subjects):
-        nodes = nodes_of_row.get(row, [])
-        own = _sum([costs[node.index] for node in nodes])
-        macs = own.macs
-        parameters = rows.own_parameters.get(row, [])
+        nodes = nodes_of_row.get(row)
+        own = _sum([costs[node.index] for node in nodes]) if nodes else _FREE_OF_COST
+        parameters = rows.own_parameters.get(row, ())
+        params = sum([p.numel() for p in parameters])
+        frozen = sum([p.numel() for p in parameters if not p.requires_grad])
         if isinstance(subject, ModuleCall):
-            inputs, outputs = subject.inputs or _by_keyword(trace, subject), subject.outputs
+            kind: Literal["module", "function"] = "module"
+            module, depth = subject.module, subject.depth
+            type_name, leaf = type(module).__name__, not module._modules
+            container = depth == 0 or isinstance(module, _CONTAINERS)
+            inputs, outputs, reused = subject.inputs, subject.outputs, subject.reused
             first, last = subject.first_node, subject.last_node
         else:
-            inputs, outputs = tuple(subject.live_inputs), subject.outputs
+            kind, type_name, leaf, container, reused = "function", subject.op, True, False, False
+            depth = trace.calls[subject.call].depth + 1
+            inputs, outputs = subject.live_inputs, subject.outputs
             first, last = subject.index, subject.index + 1
-        source = next((value for value in inputs if value.live), None)
         layers.append(
             Layer(
                 index=row,
                 name=rows.names[row],
-                receptive_field=field_of(outputs[0]) if outputs else _NO_TENSOR,
-                backward_field=_backward(source, fields, boxes),
+                type=type_name,
+                kind=kind,
+                leaf=leaf,
+                container=container,
+                depth=depth,
                 input_shape=inputs[0].shape if inputs else None,
                 output_shape=outputs[0].shape if outputs else None,
-                params=sum([p.numel() for p in parameters]),
-                trainable_params=sum([p.numel() for p in parameters if p.requires_grad]),
+                params=params,
+                trainable_params=params - frozen,
                 buffers=rows.own_buffers.get(row, 0),
-                macs=macs,
-                flops=None if macs is None else 2 * macs,
+                reused=reused,
+                macs=own.macs,
+                flops=None if own.macs is None else 2 * own.macs,
                 elementwise=own.elementwise,
                 dmas=own.dmas,
-                traffic_bytes=own.traffic_bytes,
-                intensity=intensity(own.macs, own.elementwise, own.traffic_bytes),
-                activation_bytes=sum([
-                    v.numel * v.dtype.itemsize for node in nodes for v in node.outputs if v.root == v.id
-                ]),
+                activation_bytes=_activation_bytes(nodes) if nodes else 0,
+                receptive_field=field_of(outputs[0]) if outputs else _NO_TENSOR,
+                backward_field=backward.of(inputs),
                 first_operator=first,
                 last_operator=last,
-                **_identity(trace, subject),
+                traffic_bytes=own.traffic_bytes,
+                intensity=intensity(own.macs, own.elementwise, own.traffic_bytes) if nodes else None,
             )
-        )  # fmt: skip
+        )
     return tuple(layers)
 
 
-def _by_keyword(trace: Trace, call: ModuleCall) -> tuple[Value, ...]:
-    """Return the first value that a call read from outside: hooks don't see arguments by keyword."""
-    for node in trace.nodes[call.first_node : call.last_node]:
-        for value in node.live_inputs:
-            if value.producer < call.first_node:
-                return (value,)
-    return ()
-
-
+_FREE_OF_COST = Cost()
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-
 _NO_TENSOR = ReceptiveField(kind="unknown", cause="it returned no tensor")
+_NO_IMAGE = ReceptiveField(kind="unknown", cause="no tensor that depends on the image comes in")
+_NO_EFFECT = ReceptiveField(kind="unknown", cause="the network's output doesn't depend on it")
 
 
-def _identity(trace: Trace, subject: ModuleCall | Node) -> dict[str, Any]:
-    """Return what a row is: type, kind, place in the module tree."""
-    if isinstance(subject, Node):
-        depth = trace.calls[subject.call].depth + 1
-        return {"type": subject.op, "kind": "function", "leaf": True, "container": False, "depth": depth,
-                "reused": False}  # fmt: skip
-    module = subject.module
-    return {
-        "type": type(module).__name__,
-        "kind": "module",
-        "leaf": not module._modules,
-        "container": subject.depth == 0 or isinstance(module, _CONTAINERS),
-        "depth": subject.depth,
-        "reused": subject.reused,
-    }
+def _sum(costs: list[Cost]) -> Cost:
+    """Return what a row's operators cost together; most rows have one."""
+    if len(costs) == 1:
+        return costs[0]
+    return Cost(
+        total([cost.macs for cost in costs]),
+        total([cost.elementwise for cost in costs]),
+        total([cost.dmas for cost in costs]),
+        total([cost.traffic_bytes for cost in costs]),
+    )
 
 
-def _backward(source: Value | None, fields: Fields, boxes: dict[int, Box]) -> ReceptiveField:
-    """Return the box of a layer's input that one unit of the output depends on, as a field."""
-    if source is None:
-        return ReceptiveField(kind="unknown", cause="no tensor that depends on the image comes in")
-    box = boxes.get(source.id)
-    if box is None:
-        return ReceptiveField(kind="unknown", cause="the network's output doesn't depend on it")
-    sizes = [high - low + 1 for low, high in box]
-    shadows = fields.of(source) or ()
-    dims = [shadow.dim for shadow in shadows]
-    if not dims or None in dims:
-        dims = list(range(2, 2 + fields.axes)) if len(sizes) == 2 + fields.axes else []
-    size = tuple([sizes[dim] for dim in dims if dim is not None]) or (1,) * fields.axes
-    return ReceptiveField(kind="local", size=size)
+def _activation_bytes(nodes: Sequence[Node]) -> int:
+    """Return what the outputs of operators take; views and writes in place take nothing."""
+    return sum([
+        value.numel * value.dtype.itemsize
+        for node in nodes
+        for value in node.outputs
+        if value.root == value.id
+    ])  # fmt: skip
+
+
+class _Backward:
+    """Describes the part of a layer's input that one unit of the network's output depends on."""
+
+    def __init__(self, fields: Fields, boxes: dict[int, Box]) -> None:
+        self.fields = fields
+        self.boxes = boxes
+        self.known: dict[tuple[int, ...], ReceptiveField] = {}
+
+    def of(self, inputs: Sequence[Value]) -> ReceptiveField:
+        """Return the box of a layer's first live input, as a field."""
+        source = next((value for value in inputs if value.constant is None), None)
+        if source is None:
+            return _NO_IMAGE
+        box = self.boxes.get(source.id)
+        if box is None:
+            return _NO_EFFECT
+        axes = self.fields.axes
+        dims = [shadow.dim for shadow in self.fields.of(source) or ()]
+        if not dims or None in dims:
+            dims = list(range(2, 2 + axes)) if len(box) == 2 + axes else []
+        size = tuple([box[dim][1] - box[dim][0] + 1 for dim in dims if dim is not None]) or (1,) * axes
+        field = self.known.get(size)
+        if field is None:
+            field = self.known[size] = ReceptiveField(kind="local", size=size)
+        return field

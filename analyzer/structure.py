@@ -14,9 +14,11 @@ from cifar_report.analyzer.analysis import Finding
 from cifar_report.analyzer.dataflow import Dataflow
 from cifar_report.analyzer.graph import Node, Trace, Value
 from cifar_report.analyzer.receptive_field import Fields
-from cifar_report.analyzer.structure_blocks import find_blocks, shrinking
+from cifar_report.analyzer.structure_blocks import RESIZERS, Shrinking, find_blocks, shrinking
 from cifar_report.analyzer.structure_convolutions import of_convolution
 from cifar_report.analyzer.structure_pooling import (
+    ADAPTIVE,
+    REDUCTIONS,
     heads,
     of_adaptive,
     of_pool,
@@ -24,6 +26,9 @@ from cifar_report.analyzer.structure_pooling import (
     pooled_dims,
     pooled_map,
 )
+
+_TELLING = windows.CONVOLUTIONS | windows.POOLS | ADAPTIVE | REDUCTIONS | RESIZERS
+"""Operators that show a structure by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,9 @@ def find_structures(trace: Trace, fields: Fields, layer_name: Callable[[int], st
     flow = Dataflow(trace, layer_name)
     findings: list[Finding] = []
     gaps: list[Node] = []
+    shrinkings: dict[int, Shrinking] = {}
     for node in trace.nodes:
-        if not node.live_inputs or not node.outputs:
+        if not node.live_inputs or node.op not in _TELLING:
             continue
         dims = pooled_dims(node, fields)
         if node.op in windows.CONVOLUTIONS and node.args[0].live:
@@ -64,9 +70,10 @@ def find_structures(trace: Trace, fields: Fields, layer_name: Callable[[int], st
         findings.extend(of_adaptive(flow, node))
         how = shrinking(node)
         if how:
+            shrinkings[node.index] = how
             findings.append(how.finding(layer_name(node.index)))
     if gaps:  # then it doesn't matter what else looks like one: every gate does
         findings = [finding for finding in findings if finding.found or finding.structure != "gap"]
     findings.extend(heads(flow, gaps))
-    findings.extend(find_blocks(flow))
+    findings.extend(find_blocks(flow, shrinkings))
     return Structures(tuple(findings), pooled_map(trace, gaps[-1]) if gaps else None)

@@ -8,7 +8,7 @@ convolutions a block, the last with stride 2"; pools stand between blocks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cifar_report.analyzer import windows
@@ -16,6 +16,13 @@ from cifar_report.analyzer.analysis import Finding
 from cifar_report.analyzer.dataflow import Dataflow, map_size
 from cifar_report.analyzer.graph import Node, Value
 from cifar_report.analyzer.structure_convolutions import spelled
+
+RESIZERS = frozenset({
+    "pixel_unshuffle", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
+    "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d",
+    "upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d",
+    "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa",
+})  # fmt: skip
 
 _TRANSITION = 0.75
 """A layer that leaves more than this of an axis doesn't end a block: 32 to 28 for lack of padding."""
@@ -42,7 +49,7 @@ class Shrinking:
 
 
 def shrinking(node: Node) -> Shrinking | None:
-    """Return how a node makes its map smaller; None when it doesn't.
+    """Return how a convolution, a pool or one of `RESIZERS` makes its map smaller; None when it doesn't.
 
     A kernel without padding and without dilation trims the border, which is not counted.
     """
@@ -65,28 +72,29 @@ def _kind(node: Node) -> str:
         return "dilated" if wide else ""
     if "max_pool" in node.op or "avg_pool" in node.op:
         return "max_pool" if "max" in node.op else "avg_pool"
-    if node.op.lstrip("_").startswith("upsample_"):
-        return "resized"
-    return "patches" if node.op == "pixel_unshuffle" else ""
+    return "patches" if node.op == "pixel_unshuffle" else "resized"
 
 
-def find_blocks(flow: Dataflow) -> Iterator[Finding]:
-    """Yield the blocks of a network, in order; one without a convolution is none."""
+def find_blocks(flow: Dataflow, shrinkings: Mapping[int, Shrinking]) -> Iterator[Finding]:
+    """Yield the blocks of a network, in order; one without a convolution is none.
+
+    Args:
+        flow: the trace.
+        shrinkings: what shrinks the map, by node index.
+    """
     levels: dict[int, int] = {}
     blocks: dict[int, list[Node]] = {}
     for node in flow.trace.nodes:
         level = max([levels.get(value.id, 0) for value in node.live_inputs], default=0)
-        if (
-            node.op in windows.CONVOLUTIONS
-            and node.args[0].live
-            and max(map_size(node.args[0]), default=1) > 1
-        ):
-            blocks.setdefault(level, []).append(node)
-        how = shrinking(node)
+        if node.op in windows.CONVOLUTIONS:
+            value: Value = node.args[0]
+            if value.live and max(map_size(value), default=1) > 1:
+                blocks.setdefault(level, []).append(node)
+        how = shrinkings.get(node.index)
         if how is not None and how.is_transition and max(how.after) > 1:
             level += 1
-        for value in node.outputs:
-            levels[value.id] = level
+        if level:
+            levels.update([(value.id, level) for value in node.outputs])
     for number, level in enumerate(sorted(blocks), start=1):
         nodes = blocks[level]
         size = spelled(map_size(nodes[0].args[0]))

@@ -18,7 +18,7 @@ ADAPTIVE = frozenset(
     for kind in ("avg", "max")
     for axes in (1, 2, 3)
 )
-_REDUCTIONS = frozenset({"mean", "sum", "amax"})
+REDUCTIONS = frozenset({"mean", "sum", "amax"})
 
 Dims = tuple[int, ...]
 
@@ -42,7 +42,7 @@ def pooled_dims(node: Node, fields: Fields) -> Dims:
                 k >= value.shape[d] for d, k in zip(dims, windows.pool(node).kernel, strict=True)
             )
         return dims if merged and any(value.shape[dim] > 1 for dim in dims) else ()
-    if node.op not in _REDUCTIONS:
+    if node.op not in REDUCTIONS:
         return ()
     wanted = node.argument(1, "dim")
     wanted = [wanted] if isinstance(wanted, int) else wanted or []
@@ -60,7 +60,7 @@ def pooled_dims(node: Node, fields: Fields) -> Dims:
 def pooled_map(trace: Trace, gap: Node) -> Value:
     """Return the map that global pooling merges, which may take it an axis at a time."""
     value: Value = gap.args[0]
-    while gap.op in _REDUCTIONS and value.producer >= 0:
+    while gap.op in REDUCTIONS and value.producer >= 0:
         producer = trace.nodes[value.producer]
         if producer.op != gap.op:
             break
@@ -108,7 +108,7 @@ def _works_on_maps_after(flow: Dataflow, node: Node) -> bool:
         if child.op in windows.CONVOLUTIONS or child.op in windows.POOLS or child.op in ADAPTIVE:
             return True
         value = child.args[0] if child.args else None
-        return child.op in _REDUCTIONS and isinstance(value, Value) and max(map_size(value), default=1) > 1
+        return child.op in REDUCTIONS and isinstance(value, Value) and max(map_size(value), default=1) > 1
 
     return flow.first_descendant(node, "works on maps", works) is not None
 

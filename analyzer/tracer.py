@@ -15,7 +15,7 @@ device of the trace gets a twin, and a network that writes to one of its buffers
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from contextlib import nullcontext
 from typing import Any, Literal
 
@@ -33,9 +33,8 @@ from cifar_report.analyzer.operators import (
     HOLD_PRODUCTS,
     NOTHING_IN_EVAL,
     PRODUCTS,
-    any_live,
-    live,
-    operator_name,
+    Op,
+    describe_op,
 )
 from cifar_report.analyzer.shapes import RULES as SHAPE_RULES
 from cifar_report.analyzer.tree import Tree
@@ -79,15 +78,20 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         """Tell torch not to wrap `__torch_dispatch__`: that imports the compiler, which takes a second."""
         return False
 
-    def symbol(self, argument: Any) -> Any:
-        """Return an operator's argument with values in place of tensors."""
-        if isinstance(argument, Tensor):
-            return self.value_of(argument)
-        if isinstance(argument, list | tuple) and any(isinstance(item, Tensor) for item in argument):
-            return [self.symbol(item) for item in argument]
-        return argument
-
-    # Operators
+    def read(self, arguments: Iterable[Any], inputs: list[Value]) -> list[Any]:
+        """Return an operator's arguments with values in place of tensors, and note these values."""
+        value_of = self.value_of
+        symbols: list[Any] = []
+        for argument in arguments:
+            if isinstance(argument, Tensor):
+                value = value_of(argument)
+                inputs.append(value)
+                symbols.append(value)
+            elif type(argument) is list and argument and not isinstance(argument[0], int | float):
+                symbols.append(self.read(argument, inputs))
+            else:
+                symbols.append(argument)
+        return symbols
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -96,62 +100,60 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         kwargs = kwargs or {}
         if self.calls.elsewhere():
             return func(*args, **kwargs)
-        symbols = tuple([self.symbol(argument) for argument in args])
-        named = {name: self.symbol(argument) for name, argument in kwargs.items()}
-        if not any_live(symbols) and not (named and any_live(named.values())):
-            return self.run_constant(func, symbols, args, kwargs)
-        op, inplace = operator_name(func)
-        rule = self.shapes.get(op)
+        op = describe_op(func)
+        inputs: list[Value] = []
+        symbols = tuple(self.read(args, inputs))
+        named = dict(zip(kwargs, self.read(kwargs.values(), inputs), strict=True)) if kwargs else {}
+        live = next((value for value in inputs if value.constant is None), None)
+        if live is None:
+            return self.run_constant(func, op, symbols, args, kwargs)
+        node = Node(len(self.trace.nodes), op.name, symbols, named, (), self.calls.current(), inputs)
+        rule = self.shapes.get(op.name)
         shape = rule(symbols, named) if rule else None
         if shape is not None:
-            if op in NOTHING_IN_EVAL and not args[2]:
-                self.record(func, op, symbols, named, [args[0]], "same")
-                return args[0]
-            return self.record_shape(func, op, symbols, named, shape, args[0] if inplace else None)
-        if func.is_view and op in self.known and op != "to" and isinstance(args[0], Tensor):
+            return self.record_shape(node, op, shape, live.dtype, args)
+        if op.view and op.name in self.known and op.name != "to" and isinstance(args[0], Tensor):
             result = func(*args, **kwargs)
-            tensors = [result] if isinstance(result, Tensor) else list(result)
-            self.record(func, op, symbols, named, tensors)
+            self.record(node, op, [result] if isinstance(result, Tensor) else list(result))
             return result
         if func is torch.ops.prim.device.default:
             return self.device  # only fake tensors ask this way
-        if op not in self.known and func._can_decompose():
+        if op.name not in self.known and func._can_decompose():
             with self:
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
-        return self.record_kernel(func, op, symbols, named, args, kwargs)
+        return self.record_kernel(func, op, node, args, kwargs)
 
     def run_constant(
-        self, func: Any, symbols: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, func: Any, op: Op, symbols: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Run an operator that doesn't depend on the input; the caller's tensors are only read."""
         ledger = self.ledger
-        args, kwargs = self.with_copies(func, args, kwargs)
+        args, kwargs = self.with_copies(func, op, args, kwargs)
         if kwargs.get("device") == META:
             # Asked for beside the network's input; made for real, an index table keeps its values.
             kwargs = {**kwargs, "device": torch.device("cpu")}
         if ledger.may_be_meta:
             args, kwargs = self.on_one_device(args, kwargs)
-        op, _ = operator_name(func)
-        if op in HOLD_PRODUCTS:
+        if op.name in HOLD_PRODUCTS:
             with self:
                 return func.decompose(*args, **kwargs)
         result = func(*args, **kwargs)
         tensors = [result] if isinstance(result, Tensor) else tree_flatten(result)[0]
         fresh = [t for t in tensors if isinstance(t, Tensor) and id(t) not in ledger.constants]
-        if func.is_view and isinstance(symbols[0], Value):
+        if op.view and isinstance(symbols[0], Value):
             views = [ledger.new_constant(tensor, symbols[0].root) for tensor in fresh]
-            ledger.aliases.add_view(symbols[0], op, symbols, views)
+            ledger.aliases.add_view(symbols[0], op.name, symbols, views)
             return result
         for tensor in fresh:
             if tensor.layout == torch.strided:
                 ledger.made.add(tensor.untyped_storage()._cdata)
-        if op in PRODUCTS:
+        if op.name in PRODUCTS:
             # It costs multiplications each time, whatever it depends on.
             index = len(self.trace.nodes)
             outputs = tuple([ledger.new_constant(tensor, producer=index) for tensor in fresh])
-            self.trace.nodes.append(Node(index, op, symbols, {}, outputs, self.calls.current()))
+            self.trace.nodes.append(Node(index, op.name, symbols, {}, outputs, self.calls.current()))
             return result
         for tensor in fresh:
             ledger.new_constant(tensor)
@@ -166,10 +168,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         return args, kwargs
 
     def with_copies(
-        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, func: Any, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return arguments in which what the network writes to is a copy of the caller's tensor."""
-        if func._schema.is_mutable:
+        if op.mutable:
             if args and isinstance(args[0], Tensor):
                 self.ledger.about_to_write(args[0], copy=True)
         elif func._schema.name in HIDDEN_WRITES:
@@ -181,69 +183,49 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         return args, kwargs
 
     def record_shape(
-        self,
-        func: Any,
-        op: str,
-        symbols: tuple[Any, ...],
-        named: dict[str, Any],
-        shape: tuple[int, ...],
-        target: Tensor | None,
-    ) -> Any:
+        self, node: Node, op: Op, shape: tuple[int, ...], dtype: torch.dtype, args: tuple[Any, ...]
+    ) -> Tensor:
         """Record an operator whose output shape is known without running it."""
-        dtype = next(live(symbols)).dtype
-        if target is None:
-            target = torch.empty(shape, dtype=dtype, device=META)
-            self.record(func, op, symbols, named, [target])
-        else:
+        target: Tensor = args[0]
+        if op.name in NOTHING_IN_EVAL and not args[2]:
+            self.record(node, op, [target], "same")
+        elif op.inplace:
             self.ledger.about_to_write(target, copy=False)
-            self.record(func, op, symbols, named, [target], "write")
+            self.record(node, op, [target], "write")
+        else:
+            target = torch.empty(shape, dtype=dtype, device=META)
+            self.record(node, op, [target])
         return target
 
     def record_kernel(
-        self,
-        func: Any,
-        op: str,
-        symbols: tuple[Any, ...],
-        named: dict[str, Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        self, func: Any, op: Op, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Run an operator's kernel and record what came out."""
-        target = args[0] if func._schema.is_mutable and args and isinstance(args[0], Tensor) else None
+        target = args[0] if op.mutable and args and isinstance(args[0], Tensor) else None
         if self.real:
-            args, kwargs = self.with_copies(func, args, kwargs)
+            args, kwargs = self.with_copies(func, op, args, kwargs)
         else:
             if target is not None:
                 self.ledger.about_to_write(target, copy=False)
             args, kwargs = tree_map_only(Tensor, self.twin, (args, kwargs))
             args, kwargs = tree_map_only(torch.device, lambda _: self.device, (args, kwargs))
         result = func(*args, **kwargs)
-        kind: Effect = "new" if target is None else "write"
+        effect: Effect = "new" if target is None else "write"
         if target is None and args and result is args[0]:
-            kind = "same"  # it was of that dtype, or contiguous, already
+            effect = "same"  # it was of that dtype, or contiguous, already
         if target is not None and isinstance(result, Tensor):
             result = target
         tensors = [tensor for tensor in tree_flatten(result)[0] if isinstance(tensor, Tensor)]
         if tensors:  # else it only looked: at a value, at an equality
-            self.record(func, op, symbols, named, tensors, kind)
+            self.record(node, op, tensors, effect)
         return result
 
-    def record(
-        self,
-        func: Any,
-        op: str,
-        symbols: tuple[Any, ...],
-        named: dict[str, Any],
-        tensors: list[Tensor],
-        effect: Effect = "new",
-    ) -> None:
+    def record(self, node: Node, op: Op, tensors: list[Tensor], effect: Effect = "new") -> None:
         """Add a node, and give its output tensors their values."""
-        nodes, ledger = self.trace.nodes, self.ledger
-        index = len(nodes)
-        source = symbols[0]
-        node = Node(index, op, symbols, named, (), self.calls.current())
-        nodes.append(node)
-        if not isinstance(source, Value) or (effect == "new" and not func.is_view):
+        ledger, source = self.ledger, node.args[0] if node.args else None
+        node.index = index = len(self.trace.nodes)
+        self.trace.nodes.append(node)
+        if not isinstance(source, Value) or (effect == "new" and not op.view):
             node.outputs = tuple([ledger.new_value(tensor, index) for tensor in tensors])
             return
         node.outputs = tuple([ledger.new_value(tensor, index, source.root) for tensor in tensors])
@@ -252,7 +234,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         elif effect == "same":
             ledger.aliases.add_same(source, node.outputs[0])
         else:
-            ledger.aliases.add_view(source, op, symbols, node.outputs)
+            ledger.aliases.add_view(source, op.name, node.args, node.outputs)
 
     def twin(self, tensor: Tensor) -> Tensor:
         """Return a tensor without values in place of a real one, to compute with others of that kind."""
