@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,15 @@ from click.core import ParameterSource
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import rendered, result_console, talk, write_result
-from cifar_report.cli.options import analyze_model, format_option, input_option, output_option, weights_option
+from cifar_report.cli.options import (
+    format_option,
+    input_option,
+    load_and_analyze,
+    output_option,
+    weights_option,
+)
+from cifar_report.cli.verdict_github import annotate, append_summary
+from cifar_report.cli.verdict_junit import junit
 from cifar_report.cli.verdict_settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -47,7 +56,7 @@ Exit codes: 0 all met, 1 a constraint is not met, 2 wrong usage, 3 the network c
 @click.option("--assignment", metavar="ID|FILE", help="All constraints of an assignment.")
 @input_option
 @weights_option
-@format_option("table", "json", "markdown", help="How to print the verdicts.")
+@format_option("table", "json", "markdown", "github", "junit", help="How to print the verdicts.")
 @output_option
 @click.option("--allow-unknown", is_flag=True, help="Exit with 0 where only unknown or unmeasured is left.")
 @click.pass_context
@@ -83,13 +92,20 @@ def check(
         talk(f"--input {' --input '.join(settings.inputs)} from {settings.source}")
         inputs = settings.inputs
     constraints = _constraints(max_params, max_macs, min_rf, require, assignment)
-    analysis = analyze_model(_model(model, settings), inputs, weights)
+    loaded, analysis = load_and_analyze(_model(model, settings), inputs, weights, values=False)
     verdicts = judge(constraints, analysis)
     code = exit_code(verdicts, allow_unknown=allow_unknown)
     if style == "json":
         text = _json(analysis, verdicts, code)
     elif style == "markdown":
         text = _markdown(verdicts)
+    elif style == "github":
+        text = annotate(verdicts, loaded.source, type(loaded.module).__name__)
+        if os.environ.get("GITHUB_STEP_SUMMARY"):
+            summary = Path(os.environ["GITHUB_STEP_SUMMARY"])
+            append_summary(summary, _summary(analysis, verdicts).replace("\n", "; "), _markdown(verdicts))
+    elif style == "junit":
+        text = junit(analysis.model, verdicts)
     else:
         text = _table(verdicts, output)
     write_result(text, output)
@@ -164,7 +180,12 @@ def _json(analysis: Analysis, verdicts: Sequence[Verdict], code: int) -> str:
 
 def _markdown(verdicts: Sequence[Verdict]) -> str:
     rows = [_HEADER, ("---", "---", "---:", "---:", "---:", "---"), *map(_cells, verdicts)]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
+    return "\n".join(f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows)
+
+
+def _cell(text: str) -> str:
+    """Return a text that stays in its cell."""
+    return text.replace("|", "\\|").replace("\r", " ").replace("\n", " ")
 
 
 def _table(verdicts: Sequence[Verdict], output: Path | None) -> str:

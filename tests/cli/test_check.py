@@ -1,12 +1,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
+from cifar_report.analyzer.constraints import Verdict
 from cifar_report.cli.main import main
+from cifar_report.cli.verdict_github import annotate
+from cifar_report.cli.verdict_junit import junit
 
 
 def run(*arguments: str) -> Result:
@@ -210,3 +219,110 @@ def test_without_a_network_the_settings_are_named(project, capsys):
     project('require = ["rf > 3"]')
     assert code() == 2
     assert "there is no network to check" in capsys.readouterr().err
+
+
+def made(state: str, text: str = "rf > 3", evidence: str = "") -> Verdict:
+    return Verdict(text, "rf", state, "> 3", None, None, evidence)  # type: ignore[arg-type]
+
+
+def unescaped(text: str) -> str:
+    """Undo it as the runner does: the percent sign last."""
+    for code, character in (("%3A", ":"), ("%2C", ","), ("%0D", "\r"), ("%0A", "\n"), ("%25", "%")):
+        text = text.replace(code, character)
+    return text
+
+
+def test_github_annotations_point_at_the_class_and_escape_what_ends_them(project, monkeypatch):
+    Path("my,net.py").write_text(HEADER + "def forward(self, x):\n        return self.conv(x)\n")
+    project('require = ["params < 10"]')
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    result = run("my,net.py", "--format", "github")
+    assert result.exit_code == 1
+    (line,) = result.stdout.splitlines()
+    assert line.startswith("::error file=my%2Cnet.py,line=5,title=params < 10::not met: measured 224")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(Path.cwd().parent))
+    assert "file=src/my%2Cnet.py," in run("my,net.py", "--format", "github").stdout
+    evidence = "100%, a::b\r\nc %0A"
+    (command,) = annotate([made("unknown", "a: b, 5%", evidence)], None, "").splitlines()
+    level, title, message = re.fullmatch(r"::(\w+) title=([^:,]*)::(.*)", command).groups()
+    assert (level, unescaped(title)) == ("warning", "a: b, 5%")
+    assert unescaped(message).endswith(evidence)
+
+
+@pytest.mark.parametrize(("count", "lines", "more"), [(10, 10, ""), (11, 10, "2 more"), (30, 10, "21 more")])
+def test_github_shows_ten_of_a_kind_so_the_rest_is_summed_up(count, lines, more):
+    verdicts = [made("not met", f"rf > {i}") for i in range(count)] + [made("not measured")]
+    found = annotate(verdicts, None, "").splitlines()
+    errors = [line for line in found if line.startswith("::error")]
+    assert len(errors) == lines
+    assert more in errors[-1]
+    assert len(found) == lines + 1
+    assert f"rf > {count - 1}" in errors[-1]
+
+
+def test_github_gets_a_step_summary_after_what_is_there(tmp_path, monkeypatch):
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    assert run("document_003", "--max-params", "100k", "--format", "github").stdout.startswith("::notice")
+    text = summary.read_text()
+    assert text.startswith("before\n### document_003: 1 met\n\n| Constraint |")
+    assert "| params <= 100k | ✓ met | <= 100,000 | 86,816 |" in text
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
+    result = run("document_003", "--max-params", "1", "--format", "github")
+    assert result.exit_code == 2
+    assert "can't write the step summary" in result.stderr
+
+
+def test_junit_has_a_case_per_constraint_and_a_place_for_every_state():
+    result = run("document_003", "--max-params", "100k", "--min-rf", "70", "--require", "epochs < 3",
+                 "--require", "layers(Liner) == 0", "--format", "junit")  # fmt: skip
+    suite = ElementTree.fromstring(result.stdout).find("testsuite")
+    assert {key: suite.get(key) for key in ("tests", "failures", "errors", "skipped")} == {
+        "tests": "4", "failures": "1", "errors": "1", "skipped": "1"
+    }  # fmt: skip
+    cases = {case.get("name"): case[0] for case in suite.iter("testcase")}
+    assert [case.tag for case in cases.values()] == ["system-out", "failure", "skipped", "error"]
+    assert cases["rf >= 70"].get("message") == "required >= 70, measured 67, margin -3"
+
+
+def test_junit_is_xml_whatever_the_evidence_says():
+    text = junit("a<b", [made("not met", 'rf > "3"', "\x00 \x1b[31m <&> \ud800")])
+    assert "<&>" in ElementTree.fromstring(text.encode()).find(".//failure").text
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def step(**inputs: str) -> subprocess.CompletedProcess[str]:
+    """Run the action's last step as a runner would: inputs by environment, in bash with -e."""
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    last = action["runs"]["steps"][-1]
+    asked = {
+        name: re.fullmatch(r"\$\{\{ inputs\.([\w-]+) \}\}", text)[1] for name, text in last["env"].items()
+    }
+    assert set(asked.values()) == set(action["inputs"])
+    values = {name: inputs.get(key, action["inputs"][key]["default"]) for name, key in asked.items()}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", last["run"]]
+    environment = {**os.environ, **values, "PATH": path}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_the_action_checks_every_line_and_hands_the_exit_code_on():
+    done = step(model="document_003", require="params < 100k\n\n  rf > 67\n")
+    assert done.returncode == 1
+    assert ",title=rf > 67::not met: measured 67, margin 0" in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_the_action_runs_nothing_that_an_input_says():
+    done = step(model="$(touch oops)", require="params < 1")
+    assert done.returncode == 2
+    assert "$(touch oops)" in done.stderr
+
+
+def test_the_pre_commit_hook_runs_the_check_once_for_all_files():
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    assert hook["entry"] == "cifar-report check"
+    assert (hook["id"], hook["language"], hook["pass_filenames"]) == ("cifar-report", "python", False)
