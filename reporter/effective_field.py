@@ -163,7 +163,7 @@ def _undisturbed(module: nn.Module) -> Iterator[None]:
         isolation.evaluation_mode(modules),
         isolation.random_state(),
         isolation.settings(),
-        isolation.eagerly(),
+        isolation.eagerly(modules),
         torch.inference_mode(mode=False),
         torch.enable_grad(),
     ):
