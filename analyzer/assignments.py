@@ -9,6 +9,7 @@ constraints = ["params < 100k", "rf > 52", "test_accuracy >= 87"]
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
@@ -21,6 +22,42 @@ from cifar_report.analyzer.errors import UsageError
 _FOLDER = files("cifar_report.analyzer") / "assignments"
 _KEYS = {"id": str, "title": str, "course": str, "prose": str, "data": str, "constraints": list}
 _REQUIRED = ("id", "title", "constraints")
+
+_TEMPLATE = """\
+# An assignment. Hold a network against it: cifar-report check model.py --assignment THIS_FILE
+
+id = ID
+title = "What is asked for, in a few words"
+course = ""  # may stay empty
+data = "cifar10"  # the data set that it is about
+
+# What the students read.
+prose = \"\"\"
+Train a network with fewer than 100,000 parameters.
+\"\"\"
+
+# One constraint a line; all of them have to hold. Units are k, M and G.
+constraints = [
+    "params < 100k",
+    # "macs <= 40M",
+    # "rf > 52",                        # receptive field at the output [px]; rf.before_gap: before pooling
+    # "depthwise_separable >= 1",
+    # "dilated >= 1",
+    # "gap == 1",                       # global average pooling
+    # "fc_after_gap == 0",              # nothing fully connected behind it
+    # "max_pool == 0",
+    # "downsampling.strided_3x3 == 3 or dilated >= 2",
+    # "blocks == 4",
+    # "layers(Linear) == 0",
+    #
+    # What only a training run tells:
+    # "test_accuracy >= 85",
+    # "test_accuracy >= 99.4 sustained 3 epochs",
+    # "epochs <= 20",
+    # "device == cuda",
+    # "augmentation has CoarseDropout(holes=1, height=16, width=16)",
+]
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +104,23 @@ def load_assignment(name: str) -> Assignment:
         raise UsageError(f"can't read {name}: {error}") from error
 
 
+def assignment_text(name: str) -> str:
+    """Return an assignment's TOML as it is written.
+
+    Raises:
+        UsageError: as `load_assignment`.
+    """
+    load_assignment(name)
+    if name in assignment_ids():
+        return (_FOLDER / f"{name}.toml").read_text(encoding="utf-8")
+    return Path(name).read_text(encoding="utf-8")
+
+
+def template(name: str) -> str:
+    """Return a commented file to start an assignment from, which holds as it is."""
+    return _TEMPLATE.replace("ID", json.dumps(name))
+
+
 def _parse(text: str, source: str) -> Assignment:
     try:
         data = tomllib.loads(text)
@@ -86,7 +140,11 @@ def _parse(text: str, source: str) -> Assignment:
             f"{source} lacks {', '.join(missing)}", hint="see `cifar-report assignments show ID`"
         )
     for constraint in data["constraints"]:
-        parse_constraint(str(constraint))
+        if not isinstance(constraint, str):
+            raise UsageError(
+                f"constraints in {source} has {constraint!r}", expected="texts, such as 'params < 100k'"
+            )
+        parse_constraint(constraint)
     return Assignment(
         id=data["id"],
         title=data["title"],

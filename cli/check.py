@@ -197,7 +197,9 @@ def _table(verdicts: Sequence[Verdict], output: Path | None) -> str:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for title in _HEADER:
         right = title in ("Required", "Measured", "Margin")
-        table.add_column(Text(title), justify="right" if right else "left", no_wrap=title != "Evidence")
+        table.add_column(
+            Text(title), justify="right" if right else "left", no_wrap=title in ("Verdict", "Margin")
+        )
     console = result_console()
     for verdict in verdicts:
         cells = [Text(cell) for cell in _cells(verdict)]

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from cifar_report.analyzer import analyze
 from cifar_report.analyzer.assignments import assignment_ids, load_assignment
+from cifar_report.analyzer.constraints import judge, parse_constraint
 from cifar_report.analyzer.errors import UsageError
+from cifar_report.models.registry import build
 
 GOOD = 'id = "mine"\ntitle = "Mine"\nconstraints = ["params < 5k"]\n'
 
@@ -37,6 +40,7 @@ def test_reads_a_users_own_file(tmp_path):
         ('id = "mine"\ntitle = 3\nconstraints = []\n', "title in .* wrong type"),
         ('id = "mine"\ntitle = "Mine"\n', "lacks constraints"),
         (GOOD.replace("params", "parms"), "no metric 'parms'"),
+        (GOOD.replace('"params < 5k"', "5"), "constraints in .* has 5"),
         (GOOD.replace("< 5k", "less than 5k"), "can't read the constraint"),
     ],
 )
@@ -51,3 +55,20 @@ def test_names_assignments_near_a_misspelt_one():
     with pytest.raises(UsageError) as caught:
         load_assignment("eva6-s7-lat")
     assert "eva6-s7-late" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("network", "assignment", "missed"),
+    [
+        ("document_000", "eva5-s7", {"depthwise_separable >= 1"}),
+        ("document_003", "eva6-s7-late", {"downsampling.strided_3x3 == 3 or dilated >= 2", "dilated >= 1"}),
+        ("document_004", "era-s8", set()),
+    ],
+)
+def test_the_documents_networks_miss_what_their_own_text_shows(network, assignment, missed):
+    constraints = [parse_constraint(text) for text in load_assignment(assignment).constraints]
+    verdicts = judge(constraints, analyze(build(network)))
+    assert {verdict.constraint for verdict in verdicts if verdict.state == "not met"} == missed
+    unmeasured = {verdict.metric for verdict in verdicts if verdict.state == "not measured"}
+    assert unmeasured <= {"test_accuracy", "device", "augmentation"}
+    assert "test_accuracy" in unmeasured
