@@ -8,11 +8,11 @@ to the view that is read, so that the graph holds plain operators only. Writing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cifar_report.analyzer.graph import Node, Trace, Value
+from cifar_report.analyzer.graph import ModuleCall, Node, Trace, Value
 
 _SPLITS = frozenset({"chunk", "split", "split_with_sizes", "tensor_split", "unsafe_chunk", "unsafe_split"})
 _RESHAPES = frozenset({"view", "_unsafe_view", "unflatten", "view_as", "squeeze", "unsqueeze", "reshape",
@@ -35,12 +35,12 @@ class Aliases:
 
     Args:
         trace: where nodes are added.
-        call: tells the index of the module call that runs.
+        stack: the module calls that run, the innermost last.
     """
 
-    def __init__(self, trace: Trace, call: Callable[[], int]) -> None:
+    def __init__(self, trace: Trace, stack: list[ModuleCall]) -> None:
         self.trace = trace
-        self.call = call
+        self.stack = stack
         self.viewed: set[int] = set()
         """Roots that have views."""
         self.steps: dict[int, Step] = {}
@@ -129,7 +129,7 @@ class Aliases:
         self.trace.value_count = number = self.trace.value_count + 1
         index = len(self.trace.nodes)
         value = Value(number, like.shape, like.dtype, index, like.root)
-        self.trace.nodes.append(Node(index, op, args, {}, (value,), self.call()))
+        self.trace.nodes.append(Node(index, op, args, {}, (value,), self.stack[-1].index))
         return value
 
 

@@ -14,6 +14,7 @@ from cifar_report.analyzer.costs import Cost, cost_of, intensity
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.analyzer.graph import Node, Trace, Value
 from cifar_report.analyzer.inputs import read_inputs
+from cifar_report.analyzer.isolation import uncollected
 from cifar_report.analyzer.memory import activation_memory
 from cifar_report.analyzer.receptive_field import RULES, Fields, compute_fields, describe, moves
 from cifar_report.analyzer.rows import Rows, lay_out, make_layers, total
@@ -22,6 +23,7 @@ from cifar_report.analyzer.trace import trace_network
 from cifar_report.analyzer.windows import CONVOLUTIONS, POOLS, convolution, pool
 
 
+@uncollected()
 def analyze(
     module: nn.Module,
     input_shape: Sequence[int] = (3, 32, 32),

@@ -8,7 +8,7 @@ module's own hooks run.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,15 +23,14 @@ class Calls:
 
     Args:
         trace: where calls are added.
-        paths: of the network's submodules, by id.
+        stack: to be kept, the innermost call last.
         value_of: tells the value that a tensor holds.
     """
 
-    def __init__(self, trace: Trace, paths: Mapping[int, str], value_of: Callable[[Tensor], Value]) -> None:
+    def __init__(self, trace: Trace, stack: list[ModuleCall], value_of: Callable[[Tensor], Value]) -> None:
         self.trace = trace
-        self.paths = paths
+        self.stack = stack
         self.value_of = value_of
-        self.stack: list[ModuleCall] = []
         self.failed: tuple[BaseException, ModuleCall] | None = None
         """The last exception that ended a call, and the innermost call that it ended."""
         self.called: set[int] = set()
@@ -41,10 +40,6 @@ class Calls:
     def elsewhere(self) -> bool:
         """Return whether this is another thread, or no module runs: not for us to see."""
         return not self.stack or threading.get_ident() != self.thread
-
-    def current(self) -> int:
-        """Return the index of the innermost call."""
-        return self.stack[-1].index
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -73,7 +68,7 @@ class Calls:
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModuleCall:
         """Begin a call."""
         parent = self.stack[-1] if self.stack else None
-        path = self.paths.get(id(module))
+        path = self.trace.tree.paths.get(id(module))
         if path is None:
             path = f"{parent.path}.{type(module).__name__}".lstrip(".") if parent else ""
         call = ModuleCall(
@@ -107,6 +102,11 @@ class Calls:
         call.completed = self.completed
         self.completed += 1
         self.stack.pop()
+
+    def blame(self, error: BaseException) -> ModuleCall | None:
+        """Return the innermost call that an exception ended, and forget the exception."""
+        failed, self.failed = self.failed, None
+        return failed[1] if failed is not None and failed[0] is error else None
 
     def values_in(self, data: Any) -> tuple[Value, ...]:
         """Return the values of the tensors in nested arguments or outputs."""

@@ -35,12 +35,15 @@ _SEARCH_SECONDS = 1.0
 Runs = Callable[[Arguments], bool]
 
 
-def forward_failure(tracer: Tracer, error: BaseException, arguments: Arguments, runs: Runs) -> ModelError:
+def forward_failure(
+    tracer: Tracer, error: BaseException, call: ModuleCall | None, arguments: Arguments, runs: Runs
+) -> ModelError:
     """Return the message for a forward pass that raised.
 
     Args:
         tracer: holds what was traced up to there.
         error: what it raised.
+        call: in which call of a module.
         arguments: what it was called with.
         runs: tells whether the network takes other inputs; an input is proposed only if it does.
     """
@@ -51,9 +54,6 @@ def forward_failure(tracer: Tracer, error: BaseException, arguments: Arguments, 
     if frames and Path(frames[-1].filename).parent == _OWN_FOLDER and not isinstance(error, RecursionError):
         raise error  # a bug of ours, and not to be blamed on the network
     given = " and ".join(spelled(spec) for spec in arguments.specs())
-    call = tracer.calls.stack[-1] if tracer.calls.stack else None
-    if tracer.calls.failed is not None and tracer.calls.failed[0] is error:
-        call = tracer.calls.failed[1]
     missing = _missing_arguments(module, arguments)
     if missing:
         return ModelError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import sys
@@ -186,6 +187,18 @@ def settings() -> Iterator[None]:
         for (read, write), value in zip(_SETTINGS, before, strict=True):
             if read() != value:
                 write(value)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Put off garbage collection: a full one takes longer than most analyses, and finds nothing of ours."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +12,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
 
 from cifar_report.analyzer.aliases import Aliases
-from cifar_report.analyzer.graph import Node, Trace, Value
+from cifar_report.analyzer.graph import ModuleCall, Node, Trace, Value
 from cifar_report.analyzer.shapes import shape_of
 from cifar_report.analyzer.tree import Tree
 
@@ -30,15 +29,15 @@ class Ledger:
 
     Args:
         trace: where values and nodes are added.
-        call: tells the index of the module call that runs.
+        stack: the module calls that run, the innermost last.
         real: True when tensors have values.
     """
 
-    def __init__(self, trace: Trace, call: Callable[[], int], *, real: bool) -> None:
+    def __init__(self, trace: Trace, stack: list[ModuleCall], *, real: bool) -> None:
         self.trace = trace
-        self.call = call
+        self.stack = stack
         self.real = real
-        self.aliases = Aliases(trace, call)
+        self.aliases = Aliases(trace, stack)
         self.newest = self.aliases.newest
         self.constants: dict[int, tuple[Tensor, Value]] = {}
         """Tensors found by their id, and kept alive so that no id comes up twice."""
@@ -120,7 +119,7 @@ class Ledger:
 
     def from_outside(self, tensor: Tensor, sources: list[Value]) -> Value:
         """Give a tensor a value that depends on others in a way that nobody saw."""
-        node = Node(len(self.trace.nodes), "outside_torch", (list(sources),), {}, (), self.call())
+        node = Node(len(self.trace.nodes), "outside_torch", (list(sources),), {}, (), self.stack[-1].index)
         self.trace.nodes.append(node)
         node.outputs = (self.new_value(tensor, node.index),)
         return node.outputs[0]

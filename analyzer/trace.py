@@ -44,7 +44,7 @@ def trace_network(module: nn.Module, inputs: Any, known: Container[str]) -> Trac
     if any(map(is_lazy, (*tree.parameters, *tree.buffers))):
         tree = read_tree(_materialised(module, arguments))
     printed = StringIO()
-    error: BaseException
+    error: BaseException | None = None
     try:
         for rung in _rungs(tree):
             printed = StringIO()
@@ -52,11 +52,15 @@ def trace_network(module: nn.Module, inputs: Any, known: Container[str]) -> Trac
             try:
                 return _run(tracer, arguments, printed)
             except (Exception, SystemExit) as raised:
-                error = raised
+                error, call = raised, tracer.calls.blame(raised)
             if isinstance(error, RecursionError):
                 break
-        raise forward_failure(tracer, error, arguments, lambda other: _runs(tree, other, known)) from error
+        assert error is not None
+        raise forward_failure(
+            tracer, error, call, arguments, lambda other: _runs(tree, other, known)
+        ) from error
     finally:
+        error = None  # its traceback holds this frame, which holds the trace
         sys.stderr.write(printed.getvalue())
 
 

@@ -26,7 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
 
 from cifar_report.analyzer.calls import Calls
-from cifar_report.analyzer.graph import Node, Trace, Value
+from cifar_report.analyzer.graph import ModuleCall, Node, Trace, Value
 from cifar_report.analyzer.ledger import Ledger
 from cifar_report.analyzer.operators import (
     HIDDEN_WRITES,
@@ -68,9 +68,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             devices = (p.device for p in tree.parameters if not p.is_meta)
             self.device = next(devices, torch.device("cpu"))
         self.trace = Trace(rung=rung, tree=tree)
-        self.ledger = Ledger(self.trace, lambda: self.calls.current(), real=self.real)
-        self.value_of = self.ledger.value_of
-        self.calls = Calls(self.trace, tree.paths, self.value_of)
+        self.stack: list[ModuleCall] = []
+        self.ledger = Ledger(self.trace, self.stack, real=self.real)
+        self.calls = Calls(self.trace, self.stack, self.ledger.value_of)
         self.twins: dict[int, Tensor] = {}
 
     @classmethod
@@ -80,7 +80,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
 
     def read(self, arguments: Iterable[Any], inputs: list[Value]) -> list[Any]:
         """Return an operator's arguments with values in place of tensors, and note these values."""
-        value_of = self.value_of
+        value_of = self.ledger.value_of
         symbols: list[Any] = []
         for argument in arguments:
             if isinstance(argument, Tensor):
@@ -107,7 +107,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         live = next((value for value in inputs if value.constant is None), None)
         if live is None:
             return self.run_constant(func, op, symbols, args, kwargs)
-        node = Node(len(self.trace.nodes), op.name, symbols, named, (), self.calls.current(), inputs)
+        node = Node(len(self.trace.nodes), op.name, symbols, named, (), self.stack[-1].index, inputs)
         rule = self.shapes.get(op.name)
         shape = rule(symbols, named) if rule else None
         if shape is not None:
@@ -153,7 +153,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             # It costs multiplications each time, whatever it depends on.
             index = len(self.trace.nodes)
             outputs = tuple([ledger.new_constant(tensor, producer=index) for tensor in fresh])
-            self.trace.nodes.append(Node(index, op.name, symbols, {}, outputs, self.calls.current()))
+            self.trace.nodes.append(Node(index, op.name, symbols, {}, outputs, self.stack[-1].index))
             return result
         for tensor in fresh:
             ledger.new_constant(tensor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import os
 import random
 import sys
@@ -70,6 +71,7 @@ def process_print() -> dict[str, Any]:
         "folder": os.getcwd(),  # noqa: PTH109 - as the product reads it
         "threads": [thread.name for thread in threading.enumerate()],
         "torch threads": torch.get_num_threads(),
+        "collection": gc.isenabled(),
         "grad": torch.is_grad_enabled(),
         "inference": torch.is_inference_mode_enabled(),
         "anomaly": torch.is_anomaly_enabled(),
@@ -347,3 +349,13 @@ def test_tensors_handed_out_by_the_caller_are_not_written_to() -> None:
     before = tensor_print(shared)
     analyze(Writes(), inputs=[(3, 32, 32), shared])
     assert tensor_print(shared) == before
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of what lies around in memory
+@pytest.mark.parametrize("needs_values", [False, True])
+def test_nothing_of_a_trace_is_left_in_memory(needs_values: bool) -> None:
+    module = Attributes(needs_values)
+    analyze(module)
+    gc.collect()
+    analyze(module)
+    assert not any(type(thing).__module__ == "cifar_report.analyzer.graph" for thing in gc.get_objects())
