@@ -12,11 +12,12 @@ from cifar_report.analyzer.analysis import Analysis, FieldTotals, Operator, Rece
 from cifar_report.analyzer.backward_field import compute_boxes
 from cifar_report.analyzer.costs import Cost, cost_of, intensity
 from cifar_report.analyzer.errors import UsageError
+from cifar_report.analyzer.field_description import describe
 from cifar_report.analyzer.graph import Node, Trace, Value
 from cifar_report.analyzer.inputs import read_inputs
 from cifar_report.analyzer.isolation import uncollected
 from cifar_report.analyzer.memory import activation_memory
-from cifar_report.analyzer.receptive_field import RULES, Fields, compute_fields, describe, moves
+from cifar_report.analyzer.receptive_field import RULES, Fields, compute_fields, moves
 from cifar_report.analyzer.rows import Rows, lay_out, make_layers, total
 from cifar_report.analyzer.structure import find_structures
 from cifar_report.analyzer.trace import trace_network

@@ -8,14 +8,13 @@ operator without one makes the fields of everything behind it unknown, and is na
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
-
-import numpy as np
 
 from cifar_report.analyzer.analysis import ReceptiveField
 from cifar_report.analyzer.graph import Node, Trace, Value
-from cifar_report.analyzer.shadow import EMPTY, FAR, Array, Shadow, Shape, expand, full, pixels
+from cifar_report.analyzer.shadow import EMPTY, FAR, Shadow, Shape, pixels
+from cifar_report.analyzer.shadow_union import union
 
 Shadows = tuple[Shadow, ...]
 """One shadow per spatial axis of the network's input."""
@@ -101,6 +100,8 @@ def compute_fields(trace: Trace) -> Fields:
     shadows = fields.shadows
     shadows[source.id] = tuple([pixels(dim) for dim in axes])
     lookup = Lookup(shadows, trace.nodes)
+    layered: set[int] = set()
+    result: Shadows | list[Shadows]
     for node in trace.nodes:
         if not node.live_inputs:
             continue
@@ -110,13 +111,19 @@ def compute_fields(trace: Trace) -> Fields:
         rule = RULES.get(node.op)
         if blame is None and rule is not None:
             try:
-                result = rule(node, lookup)
+                if layered and any(value.id in layered for value in node.live_inputs):
+                    result = _layer_by_layer(rule, node, lookup)
+                else:
+                    result = rule(node, lookup)
             except NoRule:
                 blame = node.index
             else:
                 several = result if isinstance(result, list) else [result] * len(node.outputs)
-                for value, shadow in zip(node.outputs, several, strict=True):
-                    shadows[value.id] = shadow
+                for value, own in zip(node.outputs, several, strict=True):
+                    shadows[value.id] = own
+                    for shadow in own:
+                        if shadow.others:
+                            layered.add(value.id)
                 continue
         if blame is None and all(sees_nothing(shadows[value.id]) for value in node.live_inputs):
             # Whatever the operator does to tokens, or to another input, it shows it nothing of the image.
@@ -127,6 +134,35 @@ def compute_fields(trace: Trace) -> Fields:
     return fields
 
 
+def _layer_by_layer(rule: FieldRule, node: Node, lookup: Lookup) -> list[Shadows]:
+    """Run a rule on each of the shadows whose hull is meant, and return the hull of what comes out.
+
+    Every rule takes minima of lower and maxima of upper bounds, so both ways lead to the same.
+    """
+    layers = {
+        value.id: [(shadow, *shadow.others) for shadow in lookup.shadows[value.id]]
+        for value in node.live_inputs
+    }
+    count = max(len(layer) for own in layers.values() for layer in own)
+    results: list[list[Shadows]] = []
+    for index in range(count):
+        one = {
+            number: tuple([
+                replace(layer[index], others=()) if index < len(layer) else EMPTY for layer in own
+            ])
+            for number, own in layers.items()
+        }  # fmt: skip
+        result = rule(node, Lookup(one, lookup.nodes))
+        results.append(result if isinstance(result, list) else [result] * len(node.outputs))
+    return [
+        tuple([
+            union([(shadow, out.shape) for shadow in axis], out.shape, node.index)
+            for axis in zip(*own, strict=True)
+        ])
+        for out, own in zip(node.outputs, zip(*results, strict=True), strict=True)
+    ]  # fmt: skip
+
+
 def sees_nothing(shadows: Shadows) -> bool:
     """Return whether a tensor depends on other inputs than the image only."""
     return bool(shadows) and all(isinstance(s.lo, int) and s.lo == FAR for s in shadows)
@@ -135,139 +171,3 @@ def sees_nothing(shadows: Shadows) -> bool:
 def moves(shadows: Shadows) -> bool:
     """Return whether a tensor still has units that see different parts of the image."""
     return any(s.dim is not None or not s.plain for s in shadows)
-
-
-def describe(
-    value: Value, fields: Fields, layer_name: Callable[[int], str], op_name: Callable[[int], str]
-) -> ReceptiveField:
-    """Return a value's receptive field in words that leave the analyzer.
-
-    Args:
-        value: any value of the trace.
-        fields: of that trace.
-        layer_name: names the layer of a node, for a global field's cause.
-        op_name: names a node's operator, for an unknown field's cause.
-    """
-    if value.id in fields.unknown:
-        return ReceptiveField(kind="unknown", cause=op_name(fields.unknown[value.id]))
-    shadows = fields.shadows.get(value.id)
-    if shadows is None:
-        return ReceptiveField(kind="unknown", cause="it doesn't depend on the network's input")
-    known = fields.described.get((id(shadows), value.shape))
-    if known is None:
-        known = fields.described[id(shadows), value.shape] = _describe(shadows, value, fields, layer_name)
-    return known
-
-
-def _describe(
-    shadows: Shadows, value: Value, fields: Fields, layer_name: Callable[[int], str]
-) -> ReceptiveField:
-    parts = [_axis(shadow, value.shape, size) for shadow, size in zip(shadows, fields.image, strict=True)]
-    cause = next((s.cause for s in shadows if s.cause is not None), None)
-    return ReceptiveField(
-        kind="local" if cause is None else "global",
-        size=tuple([part.size for part in parts]),
-        stride=tuple([part.stride for part in parts]),
-        start=tuple([part.start for part in parts]),
-        uniform=all(part.uniform for part in parts),
-        visible=tuple([part.visible for part in parts]),
-        cause=None if cause is None else layer_name(cause),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    size: int
-    stride: float
-    start: float
-    uniform: bool
-    visible: int
-
-
-def _axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
-    lo, hi = shadow.lo, shadow.hi
-    if shadow.period == 1 and isinstance(lo, int) and isinstance(hi, int):
-        if lo > hi:
-            return _Axis(0, 0, 0, True, 0)
-        middle = 0 if shadow.dim is None else (shape[shadow.dim] // 2) * shadow.advance
-        seen = min(hi + middle, image - 1) - max(lo + middle, 0) + 1
-        return _Axis(hi - lo + 1, shadow.advance, (lo + hi) / 2, True, max(seen, 0))
-    if shadow.dim is not None:
-        return _periodic_axis(shadow, shape, image)
-    return _irregular_axis(shadow, shape, image)
-
-
-def _periodic_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
-    """Describe the largest field over one period around the middle, and over channels."""
-    dim = shadow.dim
-    assert dim is not None
-    rank = len(shape)
-    lo, hi = _at_the_middle(full(shadow.lo, rank), full(shadow.hi, rank), shape, dim)
-    sizes = np.maximum(hi - lo + 1, 0)
-    at = np.unravel_index(int(sizes.argmax()), sizes.shape)
-    period_index = int(at[dim])
-    unit = (shape[dim] // 2) // shadow.period * shadow.advance
-    low, high = int(lo[at]), int(hi[at])
-    first = tuple(0 if d == dim else int(i) for d, i in enumerate(at))
-    start = (int(lo[first]) + int(hi[first])) / 2
-    if lo[first] > hi[first]:
-        start = (low + high) / 2 - period_index * shadow.advance / shadow.period
-    stride = shadow.advance / shadow.period
-    seen = min(high + unit, image - 1) - max(low + unit, 0) + 1
-    uniform = bool((sizes == sizes.flat[0]).all())
-    return _Axis(int(sizes.max()), _whole(stride), start, uniform, max(seen, 0))
-
-
-def _irregular_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
-    """Describe the unit in the middle of every dimension but the channels, whose largest counts."""
-    lo, hi = expand(shadow, shape)
-    everything = np.maximum(hi - lo + 1, 0)
-    stride = float(shadow.advance)
-    low_bounds, high_bounds = lo, hi
-    for dim, size in enumerate(lo.shape):
-        if size == 1 or dim == _channels(shape):
-            continue
-        middle = size // 2
-        if middle + 1 < size:
-            step = np.take(low_bounds, middle + 1, axis=dim) - np.take(low_bounds, middle, axis=dim)
-            step = step[np.abs(step) < FAR // 2]
-            stride = float(np.abs(step).max()) if step.size else stride
-        low_bounds = np.take(low_bounds, [middle], axis=dim)
-    low_bounds, high_bounds = _at_the_middle(lo, hi, shape, None)
-    sizes = np.maximum(high_bounds - low_bounds + 1, 0)
-    at = np.unravel_index(int(sizes.argmax()), sizes.shape)
-    low, high = int(low_bounds[at]), int(high_bounds[at])
-    valid = lo <= hi
-    start = 0.0
-    if valid.any():
-        first = int(np.argmax(valid))
-        wide_lo, wide_hi = np.broadcast_arrays(lo, hi)
-        start = (int(wide_lo.flat[first]) + int(wide_hi.flat[first])) / 2
-    seen = min(high, image - 1) - max(low, 0) + 1
-    uniform = bool((everything == everything.flat[0]).all())
-    return _Axis(int(sizes.max()), _whole(stride), start, uniform, max(seen, 0))
-
-
-def _channels(shape: Shape) -> int | None:
-    """Return which dimension holds the channels of a map."""
-    return 1 if len(shape) >= 4 else None
-
-
-def _at_the_middle(lo: Array, hi: Array, shape: Shape, moving: int | None) -> tuple[Array, Array]:
-    """Return the bounds of the middle unit along every dimension but channels and the one that moves.
-
-    A few around the middle, where what they see repeats along another dimension too (phases of a pixel
-    shuffle) or some of them see nothing (holes of a transposed convolution).
-    """
-    lo, hi = np.broadcast_arrays(lo, hi)
-    several = moving is not None or bool((lo > hi).any())
-    for dim, size in enumerate(lo.shape):
-        if size > 1 and dim not in (moving, _channels(shape)):
-            middle = size // 2
-            near = range(max(middle - 4, 0), min(middle + 5, size)) if several else [middle]
-            lo, hi = np.take(lo, near, axis=dim), np.take(hi, near, axis=dim)
-    return lo, hi
-
-
-def _whole(number: float) -> float:
-    return int(number) if number == int(number) else number

@@ -44,6 +44,9 @@ class Shadow:
     period: int = 1
     cause: int | None = None
     """The node after which every unit of a map saw the whole image."""
+    others: tuple[Shadow, ...] = ()
+    """More shadows, whose hull with this one is meant, where bringing them together would take an array
+    as large as a matrix of attention scores. No rule gets such a shadow: each of them goes through alone."""
 
     @property
     def plain(self) -> bool:

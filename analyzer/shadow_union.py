@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -36,6 +37,8 @@ def union(parts: Sequence[tuple[Shadow, Shape]], out_shape: Shape, node: int) ->
     if all(s.pattern == first.pattern for s in aligned) and _comparable(aligned, parts, out_shape):
         cause = next((s.cause for s in aligned if s.cause is not None), None)
         lo, hi = first.lo, first.hi
+        if first.dim is None and _product(aligned) > _LARGEST * max(map(_size, aligned)):
+            return replace(first, cause=cause, others=tuple(aligned[1:]))
         for shadow in aligned[1:]:
             lo = min(lo, shadow.lo) if _ints(lo, shadow.lo) else np.minimum(lo, shadow.lo)
             hi = max(hi, shadow.hi) if _ints(hi, shadow.hi) else np.maximum(hi, shadow.hi)
@@ -43,13 +46,37 @@ def union(parts: Sequence[tuple[Shadow, Shape]], out_shape: Shape, node: int) ->
             return replace(regular(full(lo, rank), full(hi, rank), first), cause=cause)
         return replace(first, lo=lo, hi=hi, cause=cause)
     shapes = [(1,) * (rank - len(shape)) + shape for _, shape in parts]
+    return _expanded_union(aligned, shapes, node)
+
+
+_LARGEST = 16
+"""Operands are kept apart when their hull is an array this many times larger than the largest of them."""
+
+
+def _size(shadow: Shadow) -> int:
+    return max(1 if isinstance(bounds, int) else bounds.size for bounds in (shadow.lo, shadow.hi))
+
+
+def _product(shadows: Sequence[Shadow]) -> int:
+    """Return how large an array several bounds broadcast to."""
+    shapes = [b.shape for s in shadows for b in (s.lo, s.hi) if not isinstance(b, int)]
+    return prod(np.broadcast_shapes(*shapes))
+
+
+def _expanded_union(aligned: Sequence[Shadow], shapes: Sequence[Shape], node: int) -> Shadow:
     bounds = [expand(shadow, shape) for shadow, shape in zip(aligned, shapes, strict=True)]
+    moving = max(aligned, key=lambda s: (s.dim is not None, s.advance))
+    causes = [s.cause for s in aligned if s.cause is not None]
+    sizes = [np.broadcast_shapes(lo.shape, hi.shape) for lo, hi in bounds]
+    if prod(np.broadcast_shapes(*sizes)) > _LARGEST * max(map(prod, sizes)):
+        # One operand varies along the rows of a matrix, say, the other along its columns.
+        apart = [Shadow(plain_bounds(lo), plain_bounds(hi), None, s.advance, 1, s.cause)
+                 for (lo, hi), s in zip(bounds, aligned, strict=True)]  # fmt: skip
+        return replace(apart[0], others=tuple(apart[1:]))
     lo_array, hi_array = bounds[0]
     for lo_other, hi_other in bounds[1:]:
         lo_array, hi_array = np.minimum(lo_array, lo_other), np.maximum(hi_array, hi_other)
-    moving = max(aligned, key=lambda s: (s.dim is not None, s.advance))
     result = regular(lo_array, hi_array, moving)
-    causes = [s.cause for s in aligned if s.cause is not None]
     if causes:
         return replace(result, cause=causes[0])
     # A pooled value that is spread over a map again: from here every unit sees everything.
