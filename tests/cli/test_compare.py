@@ -22,7 +22,7 @@ class Net(nn.Module):
         self.conv = nn.Conv2d(3, 4, 3)
 
     def forward(self, x):
-        return torch.special.erfcx(self.conv(x))
+        return torch.geqrf(self.conv(x))[0]
 """
 
 
@@ -88,7 +88,7 @@ def test_an_unknown_figure_says_so(tmp_path: Path) -> None:
     assert found["MACs"]["values"][0] is None
     assert found["MACs"]["texts"][0] == "unknown"
     assert found["MACs"]["best"] == [False, False]
-    assert "special_erfcx" in result.stderr
+    assert "geqrf" in result.stderr
 
 
 def test_markdown_has_a_column_per_network() -> None:
