@@ -19,13 +19,13 @@ from cifar_report.analyzer.shadow_units import at_units
 
 def joined(parts: Sequence[Shadow], shapes: Sequence[Shape], dim: int) -> Shadow:
     """Return the shadow of tensors that were concatenated along a dimension."""
-    first = next((p for p in parts if not _sees_nothing(p)), EMPTY)
+    first = next((p for p in parts if not p.sees_nothing), EMPTY)
     if first.plain and first.dim != dim and all(p.equals(first) for p in parts):
         return first
     rank = len(shapes[0])
     cause = next((p.cause for p in parts if p.cause is not None), None)
     # A part that sees nothing fits any pattern.
-    like = [replace(first, lo=p.lo, hi=p.hi) if _sees_nothing(p) else p for p in parts]
+    like = [replace(first, lo=p.lo, hi=p.hi) if p.sees_nothing else p for p in parts]
     same = all(p.pattern == first.pattern for p in like)
     keep = same and first.dim != dim
     sizes = [shape[dim] for shape in shapes]
@@ -52,10 +52,6 @@ def joined(parts: Sequence[Shadow], shapes: Sequence[Shape], dim: int) -> Shadow
     if keep:
         return replace(first, lo=bounds[0], hi=bounds[1], cause=cause)
     return replace(regular(bounds[0], bounds[1], first), cause=cause)
-
-
-def _sees_nothing(shadow: Shadow) -> bool:
-    return isinstance(shadow.lo, int) and shadow.lo == EMPTY.lo
 
 
 def _of_parts(values: Sequence[Value], shadows: Lookup) -> list[Shadows]:

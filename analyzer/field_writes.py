@@ -63,9 +63,11 @@ def overwritten(old: Shadow, new: Shadow, shape: Shape, part: Shape, dim: int, w
         return old
     if part[dim] == shape[dim]:
         return new
-    like = old if _sees(old) else new
+    if old.pattern == new.pattern and old.dim != dim and _alike(old, new, dim):
+        return old
+    like = old if not old.sees_nothing else new
     # What sees nothing fits any pattern.
-    pair = [s if _sees(s) else replace(like, lo=s.lo, hi=s.hi) for s in (old, new)]
+    pair = [s if not s.sees_nothing else replace(like, lo=s.lo, hi=s.hi) for s in (old, new)]
     keep = pair[0].pattern == pair[1].pattern and like.dim != dim
     rank = len(shape)
     raw = [(full(s.lo, rank), full(s.hi, rank)) if keep else expand(s, own)
@@ -84,8 +86,15 @@ def overwritten(old: Shadow, new: Shadow, shape: Shape, part: Shape, dim: int, w
     )
 
 
-def _sees(shadow: Shadow) -> bool:
-    return not (isinstance(shadow.lo, int) and shadow.lo == EMPTY.lo)
+def _alike(old: Shadow, new: Shadow, dim: int) -> bool:
+    """Return whether both hold the same bounds, which don't vary along a dimension."""
+    return all(
+        not isinstance(before, int)
+        and not isinstance(after, int)
+        and before.shape[dim] == 1
+        and np.array_equal(before, after)
+        for before, after in ((old.lo, new.lo), (old.hi, new.hi))
+    )
 
 
 def _without(shape: Shape, dim: int) -> Shape:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from cifar_report.analyzer.analysis import ReceptiveField
 from cifar_report.analyzer.graph import Node, Trace, Value
-from cifar_report.analyzer.shadow import EMPTY, FAR, Shadow, Shape, pixels
+from cifar_report.analyzer.shadow import EMPTY, Shadow, Shape, pixels
 from cifar_report.analyzer.shadow_union import union
 
 Shadows = tuple[Shadow, ...]
@@ -165,7 +165,7 @@ def _layer_by_layer(rule: FieldRule, node: Node, lookup: Lookup) -> list[Shadows
 
 def sees_nothing(shadows: Shadows) -> bool:
     """Return whether a tensor depends on other inputs than the image only."""
-    return bool(shadows) and all(isinstance(s.lo, int) and s.lo == FAR for s in shadows)
+    return bool(shadows) and all(s.sees_nothing for s in shadows)
 
 
 def moves(shadows: Shadows) -> bool:

@@ -58,6 +58,11 @@ class Shadow:
         """What two shadows must share so that their bounds can be compared as they are."""
         return self.dim, self.advance, self.period
 
+    @property
+    def sees_nothing(self) -> bool:
+        """True when no unit depends on the image."""
+        return isinstance(self.lo, int) and self.lo == FAR
+
     def equals(self, other: Shadow) -> bool:
         """Return whether both are plain and the same. Arrays are not worth comparing."""
         if self is other:

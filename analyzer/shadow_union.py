@@ -30,11 +30,12 @@ def union(parts: Sequence[tuple[Shadow, Shape]], out_shape: Shape, node: int) ->
         node: to blame when an operand that doesn't move over the image joins one that does.
     """
     rank = len(out_shape)
-    aligned = [shift_rank(shadow, len(shape), rank) for shadow, shape in parts]
+    seeing = [part for part in parts if not part[0].sees_nothing] or parts[:1]
+    aligned = [_settled(shift_rank(shadow, len(shape), rank), shape, out_shape) for shadow, shape in seeing]
     first = aligned[0]
     if all(shadow.equals(first) for shadow in aligned[1:]):
         return first
-    if all(s.pattern == first.pattern for s in aligned) and _comparable(aligned, parts, out_shape):
+    if all(s.pattern == first.pattern for s in aligned) and _comparable(aligned, seeing, out_shape):
         cause = next((s.cause for s in aligned if s.cause is not None), None)
         lo, hi = first.lo, first.hi
         if first.dim is None and _product(aligned) > _LARGEST * max(map(_size, aligned)):
@@ -45,7 +46,7 @@ def union(parts: Sequence[tuple[Shadow, Shape]], out_shape: Shape, node: int) ->
         if first.dim is None and not _ints(lo, hi):
             return replace(regular(full(lo, rank), full(hi, rank), first), cause=cause)
         return replace(first, lo=lo, hi=hi, cause=cause)
-    shapes = [(1,) * (rank - len(shape)) + shape for _, shape in parts]
+    shapes = [(1,) * (rank - len(shape)) + shape for _, shape in seeing]
     return _expanded_union(aligned, shapes, node)
 
 
@@ -82,6 +83,18 @@ def _expanded_union(aligned: Sequence[Shadow], shapes: Sequence[Shape], node: in
     # A pooled value that is spread over a map again: from here every unit sees everything.
     still = result.dim is None and result.plain and any(s.dim is not None for s in aligned)
     return replace(result, cause=node) if still else result
+
+
+def _settled(shadow: Shadow, shape: Shape, out_shape: Shape) -> Shadow:
+    """Return the shadow of a tensor's only unit along a dimension that is going to be broadcast."""
+    dim = shadow.dim
+    if dim is None or dim < len(out_shape) - len(shape) or out_shape[dim] == shape[dim - len(out_shape)]:
+        return shadow
+    lo, hi = (
+        bounds if isinstance(bounds, int) else plain_bounds(bounds[along(bounds.ndim, dim, slice(0, 1))])
+        for bounds in (shadow.lo, shadow.hi)
+    )
+    return replace(shadow, lo=lo, hi=hi, dim=None, period=1)
 
 
 def _comparable(aligned: Sequence[Shadow], parts: Sequence[tuple[Shadow, Shape]], out_shape: Shape) -> bool:

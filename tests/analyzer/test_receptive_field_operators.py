@@ -73,6 +73,9 @@ MAPS: dict[str, Forward] = {
     "space to depth and back": lambda x: F.pixel_shuffle(F.pixel_unshuffle(x[:, :, :8], 2), 2),
     "hstack": lambda x: torch.hstack([x, x.flip(3)]),
     "as complex": lambda x: torch.view_as_complex(x.unflatten(3, (4, 2)).contiguous()).abs(),
+    "one row, spread": lambda x: x[:, :, 3:4].expand(1, 2, 5, 8),
+    "one row, added": lambda x: x + x[:, :, 3:4],
+    "one row of a coarser map, added": lambda x: x + F.interpolate(x, scale_factor=2)[:, :, 5:6, :8],
     # indexing by constants
     "index a dimension": lambda x: x[:, :, ORDER],
     "index two dimensions": lambda x: x[:, :, ORDER, ORDER],
