@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import TracebackType
 
 import numpy as np
 import torch
@@ -98,4 +100,22 @@ def _start_worker(worker: int) -> None:
     import cv2
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = without_lost_connections(sys.excepthook)
     cv2.setNumThreads(0)
+
+
+Hook = Callable[[type[BaseException], BaseException, TracebackType | None], object]
+
+
+def without_lost_connections(hook: Hook) -> Hook:
+    """Return a hook that says nothing of a connection that the other side gave up.
+
+    A worker hands tensors over from a thread, which prints a traceback when the parent stops half way,
+    as it does on Ctrl-C. What fails in the pipeline itself reaches the parent in another way.
+    """
+
+    def quiet(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if not issubclass(kind, ConnectionError | EOFError):
+            hook(kind, error, traceback)
+
+    return quiet

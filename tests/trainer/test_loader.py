@@ -6,7 +6,7 @@ import torch
 
 from cifar_report.trainer.augment import Augmenter, assignment_pipeline
 from cifar_report.trainer.images import facts
-from cifar_report.trainer.loader import AugmentedImages, EpochPlan, make_loader
+from cifar_report.trainer.loader import AugmentedImages, EpochPlan, make_loader, without_lost_connections
 
 
 @pytest.fixture
@@ -67,3 +67,11 @@ def test_one_image_looks_different_in_each_epoch(data, augmenter):
     seen = [torch.cat([images for images, _ in batches(data, augmenter, 1, [e])]) for e in range(1, 9)]
     distinct = {image.numpy().tobytes() for epoch in seen for image in epoch}
     assert len(distinct) > 0.75 * 8 * 40
+
+
+def test_a_worker_says_nothing_of_a_parent_that_went_away_but_everything_else():
+    said: list[BaseException] = []
+    hook = without_lost_connections(lambda kind, error, traceback: said.append(error))
+    for error in (ConnectionResetError(), BrokenPipeError(), EOFError(), ValueError("a bug")):
+        hook(type(error), error, None)
+    assert [type(error) for error in said] == [ValueError]
