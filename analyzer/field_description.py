@@ -10,7 +10,7 @@ import numpy as np
 from cifar_report.analyzer.analysis import ReceptiveField
 from cifar_report.analyzer.graph import Value
 from cifar_report.analyzer.receptive_field import Fields, Shadows
-from cifar_report.analyzer.shadow import FAR, Array, Shadow, Shape, along, expand, full
+from cifar_report.analyzer.shadow import FAR, Array, Shadow, Shape, along, constant_along, expand, full
 
 
 def describe(
@@ -83,6 +83,10 @@ def _periodic_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
     dim = shadow.dim
     assert dim is not None
     rank = len(shape)
+    if shadow.period == 1 and constant_along(shadow, dim):
+        quick = _channels_axis(shadow, shape, image)
+        if quick is not None:
+            return quick
     # Phases of a pixel shuffle and holes of a transposed convolution repeat along other dimensions too.
     # Maps have their channels in front, or behind when height comes first.
     channels = 1 if dim > 1 else rank - 1
@@ -101,6 +105,21 @@ def _periodic_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
     seen = min(high + unit, image - 1) - max(low + unit, 0) + 1
     uniform = bool((sizes == sizes.flat[0]).all())
     return _Axis(int(sizes.max()), _whole(stride), start, uniform, max(seen, 0))
+
+
+def _channels_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis | None:
+    """Describe the largest field where channels differ, and nothing else."""
+    lo, hi = shadow.lo, shadow.hi
+    sizes = hi - lo
+    assert isinstance(sizes, np.ndarray)
+    if max(sizes.shape) != sizes.size or int(sizes.min()) < 0:
+        return None
+    at = int(sizes.argmax())
+    low, high = (bounds if isinstance(bounds, int) else int(bounds.flat[at]) for bounds in (lo, hi))
+    unit = shape[shadow.dim or 0] // 2 * shadow.advance
+    seen = min(high + unit, image - 1) - max(low + unit, 0) + 1
+    uniform = bool(sizes.min() == sizes.max())
+    return _Axis(high - low + 1, shadow.advance, (low + high) / 2, uniform, max(seen, 0))
 
 
 def _irregular_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:

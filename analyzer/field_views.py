@@ -4,22 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from math import prod
 
 import numpy as np
 
 from cifar_report.analyzer.graph import Node
 from cifar_report.analyzer.receptive_field import Lookup, NoRule, Shadows, field_rule
-from cifar_report.analyzer.shadow import Array, Bounds, Shadow, Shape, expand, regular
+from cifar_report.analyzer.shadow import (
+    Array,
+    Bounds,
+    Shadow,
+    Shape,
+    along,
+    constant_along,
+    expand,
+    plain_bounds,
+    regular,
+    squeezed,
+)
 from cifar_report.analyzer.shadow_union import hull, union
 from cifar_report.analyzer.shadow_units import resample
 
 
 def permuted(shadow: Shadow, order: Sequence[int]) -> Shadow:
     """Return a shadow with the tensor's dimensions in a new order."""
-    lo, hi = (b if isinstance(b, int) else b.transpose(order) for b in (shadow.lo, shadow.hi))
-    dim = None if shadow.dim is None else list(order).index(shadow.dim)
-    return replace(shadow, lo=lo, hi=hi, dim=dim)
+    lo, hi = shadow.lo, shadow.hi
+    return Shadow(
+        lo if isinstance(lo, int) else lo.transpose(order),
+        hi if isinstance(hi, int) else hi.transpose(order),
+        None if shadow.dim is None else list(order).index(shadow.dim),
+        shadow.advance,
+        shadow.period,
+        shadow.cause,
+    )
 
 
 def reshaped(shadow: Shadow, shape: Shape, new_shape: Shape) -> Shadow:
@@ -27,12 +45,12 @@ def reshaped(shadow: Shadow, shape: Shape, new_shape: Shape) -> Shadow:
     if shadow.plain and shadow.dim is None:
         return shadow
     dim = shadow.dim
-    moved = None if dim is None else _same_dim(dim, shape, new_shape)
+    moved = None if dim is None else _same_dim(dim, tuple(shape), tuple(new_shape))
     if dim is None or moved is None:
         lo, hi = (_reshape(b, shape, new_shape) for b in expand(shadow, shape))
         return regular(lo, hi, shadow)
     if shadow.plain:
-        return replace(shadow, dim=moved)
+        return Shadow(shadow.lo, shadow.hi, moved, shadow.advance, 1, shadow.cause)
     bounds: list[Bounds] = []
     for old in (shadow.lo, shadow.hi):
         if not isinstance(old, int):
@@ -42,6 +60,7 @@ def reshaped(shadow: Shadow, shape: Shape, new_shape: Shape) -> Shadow:
     return replace(shadow, lo=bounds[0], hi=bounds[1], dim=moved)
 
 
+@lru_cache(maxsize=1024)
 def _same_dim(dim: int, shape: Shape, new_shape: Shape) -> int | None:
     """Return where a dimension went, if it is neither merged nor split."""
     behind = prod(shape[dim + 1 :])
@@ -58,7 +77,7 @@ def _resized(shape: Shape, dim: int, size: int) -> Shape:
 def _reshape(bounds: Array, shape: Shape, new_shape: Shape) -> Array:
     """Reshape bounds, spread only over those dimensions that are merged with one that varies."""
     old_sizes, new_sizes = [1] * len(shape), [1] * len(new_shape)
-    for old_dims, new_dims in blocks(shape, new_shape):
+    for old_dims, new_dims in blocks(tuple(shape), tuple(new_shape)):
         if any(bounds.shape[dim] > 1 for dim in old_dims):
             for dim in old_dims:
                 old_sizes[dim] = shape[dim]
@@ -67,6 +86,7 @@ def _reshape(bounds: Array, shape: Shape, new_shape: Shape) -> Array:
     return np.broadcast_to(bounds, old_sizes).reshape(new_sizes)
 
 
+@lru_cache(maxsize=1024)
 def blocks(shape: Shape, new_shape: Shape) -> list[tuple[list[int], list[int]]]:
     """Pair up runs of dimensions, old and new, that hold the same number of units."""
     pairs = []
@@ -108,11 +128,20 @@ def with_dim(shadow: Shadow, dim: int) -> Shadow:
 
 def sliced(shadow: Shadow, shape: Shape, dim: int, start: int, step: int, out: int) -> Shadow:
     """Return a shadow after units start, start + step ... were kept along a dimension."""
-    if dim != shadow.dim and shadow.plain:
+    lo, hi, last = shadow.lo, shadow.hi, start + (out - 1) * step
+    if dim == shadow.dim:
+        if shadow.period == 1:
+            shift = start * shadow.advance
+            return Shadow(lo + shift, hi + shift, dim, shadow.advance * step, 1, shadow.cause)
+    elif constant_along(shadow, dim):
         return shadow
-    if dim == shadow.dim and shadow.plain:
-        shift = start * shadow.advance
-        return replace(shadow, lo=shadow.lo + shift, hi=shadow.hi + shift, advance=shadow.advance * step)
+    elif shadow.dim is not None and 0 <= start <= last < shape[dim]:
+        kept = along(len(shape), dim, slice(start, last + 1, step))
+        lo, hi = (
+            b if isinstance(b, int) or b.shape[dim] == 1 else plain_bounds(squeezed(b[kept]))
+            for b in (lo, hi)
+        )
+        return Shadow(lo, hi, shadow.dim, shadow.advance, shadow.period, shadow.cause)
     return resample(shadow, shape, dim, out, np.array([[start]]), step)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import TypeVar
 
 from cifar_report.analyzer.analysis import ReceptiveField
@@ -120,10 +121,13 @@ def compute_fields(trace: Trace) -> Fields:
             else:
                 several = result if isinstance(result, list) else [result] * len(node.outputs)
                 for value, own in zip(node.outputs, several, strict=True):
-                    shadows[value.id] = own
                     for shadow in own:
-                        if shadow.others:
-                            layered.add(value.id)
+                        if shadow.dim is None:
+                            own = _global_if_whole(own, value.shape, fields.image, node.index)
+                            if any(shadow.others for shadow in own):
+                                layered.add(value.id)
+                            break
+                    shadows[value.id] = own
                 continue
         if blame is None and all(sees_nothing(shadows[value.id]) for value in node.live_inputs):
             # Whatever the operator does to tokens, or to another input, it shows it nothing of the image.
@@ -132,6 +136,21 @@ def compute_fields(trace: Trace) -> Fields:
         for value in node.outputs:
             fields.unknown[value.id] = node.index if blame is None else blame
     return fields
+
+
+def _global_if_whole(shadows: Shadows, shape: Shape, image: Shape, node: int) -> Shadows:
+    """Name the operator that spread one value, which saw the whole image, over a map."""
+    if prod(shape[2:]) == 1:
+        return shadows
+    whole = [
+        s.dim is None and s.cause is None and s.plain and s.lo <= 0 and s.hi >= size - 1
+        for s, size in zip(shadows, image, strict=True)
+    ]
+    if not any(whole):
+        return shadows
+    return tuple([
+        replace(s, cause=node) if sees else s for s, sees in zip(shadows, whole, strict=True)
+    ])  # fmt: skip
 
 
 def _layer_by_layer(rule: FieldRule, node: Node, lookup: Lookup) -> list[Shadows]:

@@ -120,6 +120,12 @@ def keep_empty(lo: Array, hi: Array) -> tuple[Array, Array]:
     return np.where(empty, FAR, lo), np.where(empty, -FAR, hi)
 
 
+def constant_along(shadow: Shadow, dim: int) -> bool:
+    """Return whether nothing varies along a dimension in which the interval doesn't move."""
+    lo, hi = shadow.lo, shadow.hi
+    return (isinstance(lo, int) or lo.shape[dim] == 1) and (isinstance(hi, int) or hi.shape[dim] == 1)
+
+
 def along(rank: int, dim: int, index: int | slice = 0) -> tuple[int | slice, ...]:
     """Return an index that picks something along one dimension, and everything along the others."""
     return (*(slice(None),) * dim, index, *(slice(None),) * (rank - dim - 1))

@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from cifar_report.analyzer.shadow import (
+    Array,
     Bounds,
     Shadow,
     Shape,
@@ -132,12 +133,18 @@ def hull(shadow: Shadow, shape: Shape, dims: Sequence[int]) -> Shadow:
         else:
             lo, hi = expand(shadow, shape)
             advance, dim = advance * size // shadow.period, None
-    if not isinstance(lo, int):
-        lo = lo.min(axis=tuple(d for d in dims if lo.shape[d] > 1), keepdims=True)
-    if not isinstance(hi, int):
-        hi = hi.max(axis=tuple(d for d in dims if hi.shape[d] > 1), keepdims=True)
-    lo, hi = (b if isinstance(b, int) else plain_bounds(b) for b in (lo, hi))
+    lo = lo if isinstance(lo, int) else _extreme(lo, dims, low=True)
+    hi = hi if isinstance(hi, int) else _extreme(hi, dims, low=False)
     return Shadow(lo, hi, dim, advance, shadow.period if dim is not None else 1, shadow.cause)
+
+
+def _extreme(bounds: Array, dims: Sequence[int], *, low: bool) -> Bounds:
+    """Return the least or largest bound along some dimensions."""
+    axes = tuple([dim for dim in dims if bounds.shape[dim] > 1])
+    if len(axes) == 1 and bounds.shape[axes[0]] == bounds.size:
+        return int(bounds.min() if low else bounds.max())
+    mixed: Array = bounds.min(axis=axes, keepdims=True) if low else bounds.max(axis=axes, keepdims=True)
+    return plain_bounds(mixed)
 
 
 def accumulated(shadow: Shadow, shape: Shape, dim: int, *, backwards: bool = False) -> Shadow:

@@ -13,6 +13,7 @@ from cifar_report.analyzer.shadow import (
     Bounds,
     Shadow,
     Shape,
+    constant_along,
     full,
     keep_empty,
     plain_bounds,
@@ -32,17 +33,18 @@ def window(
     Unit j sees the units j * stride - padding + t * dilation for t in 0 .. kernel - 1. Those outside
     the map are virtual: the pattern goes on, so the size is the theoretical, unclipped one.
     """
-    if dim == shadow.dim and shadow.plain:
-        reach = (kernel - 1) * dilation - padding
-        return Shadow(
-            shadow.lo - padding * shadow.advance,
-            shadow.hi + reach * shadow.advance,
-            dim,
-            shadow.advance * stride,
-            1,
-            shadow.cause,
-        )
-    if dim != shadow.dim and shadow.plain:
+    if dim == shadow.dim:
+        if shadow.period == 1:
+            reach = (kernel - 1) * dilation - padding
+            return Shadow(
+                shadow.lo - padding * shadow.advance,
+                shadow.hi + reach * shadow.advance,
+                dim,
+                shadow.advance * stride,
+                1,
+                shadow.cause,
+            )
+    elif constant_along(shadow, dim):
         return shadow
     units = np.arange(kernel)[None, :] * dilation - padding
     return resample(shadow, shape, dim, out, units, stride)
@@ -73,7 +75,7 @@ def resample(shadow: Shadow, shape: Shape, dim: int, out: int, units: Array, ste
         step: outputs J .. 2 J - 1 see the same units, this much further on, and so forth.
     """
     if dim != shadow.dim:
-        if all(isinstance(b, int) or b.shape[dim] == 1 for b in (shadow.lo, shadow.hi)):
+        if constant_along(shadow, dim):
             return shadow
         repeats = -(-out // len(units))
         every = _repeat(units, step, repeats)[:out]
