@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten
+from torch.utils._pytree import SUPPORTED_NODES, tree_leaves
 
 from cifar_report.analyzer.graph import ModuleCall, Trace, Value
 
@@ -110,8 +110,22 @@ class Calls:
 
     def values_in(self, data: Any) -> tuple[Value, ...]:
         """Return the values of the tensors in nested arguments or outputs."""
-        if isinstance(data, Tensor):
-            return (self.value_of(data),)
-        if isinstance(data, tuple) and len(data) == 1 and isinstance(data[0], Tensor):
-            return (self.value_of(data[0]),)
-        return tuple([self.value_of(item) for item in tree_flatten(data)[0] if isinstance(item, Tensor)])
+        return tuple([self.value_of(tensor) for tensor in _tensors(data)])
+
+
+def _tensors(data: Any) -> list[Tensor]:
+    if isinstance(data, Tensor):
+        return [data]
+    if isinstance(data, dict):
+        data = data.values()
+    elif not isinstance(data, list | tuple):
+        # Torch knows of more containers, such as the data classes that networks return.
+        known = type(data) in SUPPORTED_NODES
+        return [leaf for leaf in tree_leaves(data) if isinstance(leaf, Tensor)] if known else []
+    found: list[Tensor] = []
+    for item in data:
+        if isinstance(item, Tensor):
+            found.append(item)
+        elif item is not None:
+            found += _tensors(item)
+    return found

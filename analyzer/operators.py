@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from torch import Tensor
 
 NOTHING_IN_EVAL = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
 """They return their input, unless their third argument says that they train."""
@@ -14,6 +17,20 @@ PRODUCTS = frozenset({
 """Counted even where nothing depends on the input: relative positions, hidden states of zeros."""
 
 HOLD_PRODUCTS = frozenset({"einsum", "tensordot", "bilinear", "inner", "linalg_multi_dot"})
+
+LIKE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "to": lambda tensor, like: _cast(tensor, like),
+    "type_as": lambda tensor, like: _cast(tensor, like),
+    "expand_as": lambda tensor, like: tensor.expand(like.shape),
+    "view_as": lambda tensor, like: tensor.view(like.shape),
+    "reshape_as": lambda tensor, like: tensor.reshape(like.shape),
+}
+"""Of their second argument they take the shape or the dtype only, so that a constant stays one."""
+
+
+def _cast(tensor: Tensor, like: Tensor) -> Tensor:
+    return tensor.to(like.dtype) if like.is_meta else tensor.to(like.device, like.dtype)
+
 
 HIDDEN_WRITES = frozenset({"aten::batch_norm", "aten::instance_norm"})
 """They update running statistics, which their schemas don't tell."""

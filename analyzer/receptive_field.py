@@ -31,8 +31,9 @@ class Lookup:
     """All of the trace, for rules that need to know how an operand came about."""
 
     def __call__(self, value: Value) -> Shadows:
-        """Return the shadows of a value that depends on the network's input."""
-        return self.shadows[value.id]
+        """Return the shadows of a value; a constant sees nothing."""
+        known = self.shadows.get(value.id)
+        return (EMPTY,) * len(next(iter(self.shadows.values()))) if known is None else known
 
 
 FieldRule = Callable[[Node, Lookup], Shadows | list[Shadows]]

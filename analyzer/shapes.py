@@ -53,7 +53,7 @@ def spread(value: Any, axes: int) -> tuple[int, ...]:
     """Return a setting per axis: ATen allows one number, or a list of one, for all axes."""
     if isinstance(value, int):
         return (value,) * axes
-    return tuple(value) * axes if len(value) == 1 else tuple(value)
+    return tuple(value) if len(value) == axes else tuple(value) * axes
 
 
 def broadcast(left: Shape, right: Shape) -> Shape | None:
@@ -130,41 +130,28 @@ def group_norm(args: Arguments, kwargs: Keywords) -> Shape | None:
     return value.shape if len(value.shape) > 1 and value.shape[1] % groups == 0 else None
 
 
-def window(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil: bool = False) -> int:
-    """Return how many positions a window has along one axis, as convolutions and pools count them."""
-    covered = size + 2 * padding - dilation * (kernel - 1) - 1
-    if not ceil:
-        return covered // stride + 1
-    count = -(-covered // stride) + 1
-    # A window may not start in the padding behind the map.
-    return count - 1 if (count - 1) * stride >= size + padding else count
-
-
 @rule("conv1d", "conv2d", "conv3d")
 def convolution(args: Arguments, kwargs: Keywords) -> Shape | None:
     """Cover convolutions of 1, 2 and 3 dimensions, with named paddings."""
     value, weight = args[0], args[1]
-    axes = len(weight.shape) - 2
-    groups = argument(args, kwargs, 6, "groups", 1)
-    if len(value.shape) != axes + 2 or value.shape[1] != weight.shape[1] * groups:
+    shape, kernel = value.shape, weight.shape
+    axes = len(kernel) - 2
+    groups = args[6] if len(args) > 6 else kwargs.get("groups", 1)
+    if len(shape) != axes + 2 or shape[1] != kernel[1] * groups or weight.dtype != value.dtype:
         return None
-    if weight.dtype != value.dtype:
-        return None
-    stride = spread(argument(args, kwargs, 3, "stride", 1), axes)
-    dilation = spread(argument(args, kwargs, 5, "dilation", 1), axes)
     padding = argument(args, kwargs, 4, "padding", 0)
     if isinstance(padding, str):
         if padding == "same":
-            return (value.shape[0], weight.shape[0], *value.shape[2:])
+            return (shape[0], kernel[0], *shape[2:])
         padding = 0
+    stride = spread(argument(args, kwargs, 3, "stride", 1), axes)
+    dilation = spread(argument(args, kwargs, 5, "dilation", 1), axes)
     padding = spread(padding, axes)
-    sizes = [
-        window(value.shape[2 + a], weight.shape[2 + a], stride[a], padding[a], dilation[a])
-        for a in range(axes)
-    ]
-    if min(sizes) < 1:
-        return None
-    return (value.shape[0], weight.shape[0], *sizes)
+    sizes = tuple([
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(shape[2:], kernel[2:], stride, padding, dilation, strict=True)
+    ])  # fmt: skip
+    return (shape[0], kernel[0], *sizes) if min(sizes) > 0 else None
 
 
 @rule("max_pool2d", "avg_pool2d")
@@ -178,10 +165,10 @@ def pool(args: Arguments, kwargs: Keywords) -> Shape | None:
     padding = spread(argument(args, kwargs, 3, "padding", 0), 2)
     if len(args) > 4 or kwargs or any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
         return None  # dilation, ceil mode: the kernel's own arithmetic
-    sizes = [window(value.shape[2 + a], kernel[a], stride[a], padding[a], 1) for a in range(2)]
-    if min(sizes) < 1:
-        return None
-    return (*value.shape[:2], *sizes)
+    height, width = (
+        (n + 2 * p - k) // s + 1 for n, k, s, p in zip(value.shape[2:], kernel, stride, padding, strict=True)
+    )
+    return (*value.shape[:2], height, width) if min(height, width) > 0 else None
 
 
 @rule("adaptive_avg_pool2d")

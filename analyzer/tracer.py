@@ -31,6 +31,7 @@ from cifar_report.analyzer.ledger import Ledger
 from cifar_report.analyzer.operators import (
     HIDDEN_WRITES,
     HOLD_PRODUCTS,
+    LIKE,
     NOTHING_IN_EVAL,
     PRODUCTS,
     Op,
@@ -107,6 +108,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         live = next((value for value in inputs if value.constant is None), None)
         if live is None:
             return self.run_constant(func, op, symbols, args, kwargs)
+        if op.name in LIKE and inputs[0].constant is not None and isinstance(args[1], Tensor):
+            with self:
+                return LIKE[op.name](args[0], args[1])
         node = Node(len(self.trace.nodes), op.name, symbols, named, (), self.stack[-1].index, inputs)
         rule = self.shapes.get(op.name)
         shape = rule(symbols, named) if rule else None

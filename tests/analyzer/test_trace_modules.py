@@ -332,6 +332,12 @@ def slices_written_in_place(self: Any, x: Tensor) -> Tensor:
 
 
 @forward()
+def a_constant_spread_to_the_shape_of_the_input(self: Any, x: Tensor) -> Tensor:
+    y = self.a(x)
+    return y + self.b.bias.view(1, -1, 1, 1).expand_as(y) + torch.ones(1).type_as(y)
+
+
+@forward()
 def nested_outputs(self: Any, x: Tensor) -> Any:
     y = self.a(x)
     return {"out": self.b(y), "more": [None, (self.c(y), 3)]}
