@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
 from cifar_report.analyzer import field_rules  # noqa: F401 - registers the rules
 from cifar_report.analyzer.analysis import Analysis, FieldTotals, Operator, ReceptiveField, Totals
 from cifar_report.analyzer.backward_field import compute_boxes
-from cifar_report.analyzer.costs import Cost, cost_of, intensity
+from cifar_report.analyzer.costs import Cost, cost_of, total
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.analyzer.field_description import describe
 from cifar_report.analyzer.graph import Node, Trace, Value
@@ -18,7 +19,7 @@ from cifar_report.analyzer.inputs import read_inputs
 from cifar_report.analyzer.isolation import uncollected
 from cifar_report.analyzer.memory import activation_memory
 from cifar_report.analyzer.receptive_field import RULES, Fields, compute_fields, moves
-from cifar_report.analyzer.rows import Rows, lay_out, make_layers, total
+from cifar_report.analyzer.rows import Rows, lay_out, make_layers
 from cifar_report.analyzer.structure import find_structures
 from cifar_report.analyzer.trace import trace_network
 from cifar_report.analyzer.windows import CONVOLUTIONS, POOLS, convolution, pool
@@ -63,18 +64,8 @@ def analyze(
     def operator_name(node: int) -> str:
         return _operator_name(trace.nodes[node], trace)
 
-    described: dict[tuple[int, tuple[int, ...]], ReceptiveField] = {}
-
     def field_of(value: Value) -> ReceptiveField:
-        # Normalisation and activation hand on their input's very shadows.
-        shadows = fields.of(value)
-        if shadows is None:
-            return describe(value, fields, layer_name, operator_name)
-        key = (id(shadows), value.shape)
-        known = described.get(key)
-        if known is None:
-            known = described[key] = describe(value, fields, layer_name, operator_name)
-        return known
+        return describe(value, fields, layer_name, operator_name)
 
     structures = find_structures(trace, fields, layer_name)
     layers = make_layers(trace, rows, costs, fields, boxes, field_of)
@@ -82,13 +73,11 @@ def analyze(
     parameters, buffers = trace.tree.parameters, trace.tree.buffers
     params = sum([p.numel() for p in parameters])
     trainable = sum([p.numel() for p in parameters if p.requires_grad])
-    macs = total([cost.macs for cost in costs])
-    elementwise = total([cost.elementwise for cost in costs])
-    traffic_bytes = total([cost.traffic_bytes for cost in costs])
-    by_dtype: dict[str, int] = {}
+    by_dtype: dict[torch.dtype, int] = {}
     for p in parameters:
-        dtype = str(p.dtype).removeprefix("torch.")
-        by_dtype[dtype] = by_dtype.get(dtype, 0) + p.numel() * p.element_size()
+        by_dtype[p.dtype] = by_dtype.get(p.dtype, 0) + p.numel() * p.itemsize
+    all_costs = total(costs)
+    macs = all_costs.macs
     memory = activation_memory(trace)
     return Analysis(
         model=name or type(module).__name__,
@@ -101,16 +90,18 @@ def analyze(
             buffers=sum([b.numel() for b in buffers]),
             macs=macs,
             flops=None if macs is None else 2 * macs,
-            elementwise=elementwise,
-            dmas=total([cost.dmas for cost in costs]),
-            param_bytes=sum([p.numel() * p.element_size() for p in parameters]),
+            elementwise=all_costs.elementwise,
+            dmas=all_costs.dmas,
+            param_bytes=sum(by_dtype.values()),
             buffer_bytes=sum([b.numel() * b.element_size() for b in buffers]),
             activation_bytes=memory.total,
             peak_activation_bytes=memory.peak,
             receptive_field=FieldTotals(before_gap=field_of(before_gap), output=field_of(trace.outputs[0])),
-            traffic_bytes=traffic_bytes,
-            intensity=intensity(macs, elementwise, traffic_bytes),
-            param_bytes_by_dtype=by_dtype,
+            traffic_bytes=all_costs.traffic_bytes,
+            intensity=all_costs.intensity,
+            param_bytes_by_dtype={
+                str(dtype).removeprefix("torch."): size for dtype, size in by_dtype.items()
+            },
             unknown_ops=_unknown(trace, costs),
         ),
         layers=layers,

@@ -14,17 +14,17 @@ An operator that no formula covers costs None, which is not 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 from cifar_report.analyzer.costs_elementwise import FREE, MOVES, OTHER, PICKS
 from cifar_report.analyzer.costs_macs import MACS
 from cifar_report.analyzer.graph import Node
 
-__all__ = ["FREE", "MACS", "MOVES", "OTHER", "PICKS", "Cost", "cost_of", "intensity", "traffic"]
+__all__ = ["FREE", "MACS", "MOVES", "NOTHING", "OTHER", "PICKS", "Cost", "cost_of", "total", "traffic"]
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """What one operator costs; None is unknown."""
 
     macs: int | None = 0
@@ -33,18 +33,33 @@ class Cost:
     traffic_bytes: int | None = 0
     """What `dmas` takes in memory [B]."""
 
+    @property
+    def intensity(self) -> float | None:
+        """The roofline's arithmetic intensity [FLOP/B]: all operations over all bytes moved.
+
+        Below a machine's own ratio of arithmetic to memory speed, memory is what a layer waits for. After
+        Williams, Waterman and Patterson, Communications of the ACM 52(4), 2009. None where a figure is
+        unknown, or nothing is moved.
+        """
+        if self.macs is None or self.elementwise is None or not self.traffic_bytes:
+            return None
+        return (2 * self.macs + self.elementwise) / self.traffic_bytes
+
+
+NOTHING = Cost()
+UNKNOWN = Cost(None, None, None, None)
+
 
 def cost_of(node: Node) -> Cost:
     """Return what a node costs."""
-    if node.op in FREE:
-        return Cost()
-    if node.op in MACS:
-        return Cost(MACS[node.op](node), 0, *traffic(node))
-    if node.op in OTHER:
-        return Cost(0, OTHER[node.op](node), *traffic(node))
-    if node.op in MOVES or node.op in PICKS:
-        return Cost(0, 0, *traffic(node))
-    return Cost(None, None, None, None)
+    op = node.op
+    if op in FREE:
+        return NOTHING
+    macs, other = MACS.get(op), OTHER.get(op)
+    if macs is None and other is None and op not in MOVES and op not in PICKS:
+        return UNKNOWN
+    elements, size = traffic(node)
+    return Cost(macs(node) if macs else 0, other(node) if other else 0, elements, size)
 
 
 def traffic(node: Node) -> tuple[int, int]:
@@ -57,13 +72,12 @@ def traffic(node: Node) -> tuple[int, int]:
     return elements, size
 
 
-def intensity(macs: int | None, elementwise: int | None, traffic_bytes: int | None) -> float | None:
-    """Return the roofline's arithmetic intensity [FLOP/B]: all operations over all bytes moved.
+def total(costs: Sequence[Cost]) -> Cost:
+    """Return what several operators cost together; a figure is None when any of them is unknown."""
+    if len(costs) == 1:
+        return costs[0]
+    return Cost(*map(_sum, zip(*costs, strict=True))) if costs else NOTHING
 
-    Below a machine's own ratio of arithmetic to memory speed, memory is what a layer waits for. After
-    Williams, Waterman and Patterson, Communications of the ACM 52(4), 2009. None where a figure is
-    unknown, or nothing is moved.
-    """
-    if macs is None or elementwise is None or not traffic_bytes:
-        return None
-    return (2 * macs + elementwise) / traffic_bytes
+
+def _sum(figures: Sequence[int | None]) -> int | None:
+    return None if None in figures else sum(cast("Sequence[int]", figures))

@@ -6,16 +6,18 @@ holds what the layer does itself, so that rows add up to the network's totals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from operator import attrgetter, itemgetter
+from typing import Literal, NamedTuple
 
 from torch import nn
 
 from cifar_report.analyzer.analysis import Layer, ReceptiveField
 from cifar_report.analyzer.backward_field import Box
-from cifar_report.analyzer.costs import FREE, Cost, intensity
+from cifar_report.analyzer.costs import FREE, Cost, total
 from cifar_report.analyzer.graph import ModuleCall, Node, Trace, Value
+from cifar_report.analyzer.maker import maker
 from cifar_report.analyzer.receptive_field import Fields
 
 
@@ -23,58 +25,49 @@ from cifar_report.analyzer.receptive_field import Fields
 class Rows:
     """Where every node's costs go."""
 
-    subjects: tuple[ModuleCall | Node, ...]
+    subjects: Sequence[ModuleCall | Node]
     """What each row is about, in order."""
-    names: tuple[str, ...]
-    row_of_node: tuple[int, ...]
+    names: Sequence[str]
+    row_of_node: Sequence[int]
     """By node index."""
-    own_parameters: dict[int, list[nn.Parameter]]
-    """By row: parameters that count here, and nowhere before."""
-    own_buffers: dict[int, int]
-    """By row: elements of buffers."""
+    holdings: dict[int, Holding]
+    """By row: what counts here, and nowhere before."""
     uncalled: tuple[str, ...]
+
+
+class Holding(NamedTuple):
+    """How many elements of parameters and buffers a row holds."""
+
+    params: int
+    trainable: int
+    buffers: int
 
 
 _LISTS = (nn.ParameterList, nn.ParameterDict)
 """Nobody calls these."""
 
 
-def total(figures: Iterable[int | None]) -> int | None:
-    """Return a sum, None when any summand is unknown."""
-    result = 0
-    for figure in figures:
-        if figure is None:
-            return None
-        result += figure
-    return result
-
-
 def lay_out(trace: Trace) -> Rows:
     """Decide on the rows, their order and their names."""
+    subjects: list[ModuleCall | Node] = []
+    row_of_call: dict[int, int] = {}
     composite = {call.index for call in trace.calls if call.module._modules}
-    functions = [node for node in trace.nodes if node.call in composite and node.op not in FREE]
-    keyed: list[tuple[tuple[int, int, int], ModuleCall | Node]] = [
-        ((call.last_node, 1, call.completed), call) for call in trace.calls
-    ]
-    keyed += [((node.index + 1, 0, 0), node) for node in functions]
-    keyed.sort(key=lambda pair: pair[0])
-    subjects = tuple([subject for _, subject in keyed])
-    row_of_call = {
-        subject.index: row for row, subject in enumerate(subjects) if isinstance(subject, ModuleCall)
-    }
+    ran = 0
+    for call in sorted(trace.calls, key=attrgetter("completed")):
+        subjects += [
+            node
+            for node in trace.nodes[ran : call.last_node]
+            if node.call in composite and node.op not in FREE
+        ]
+        ran = call.last_node
+        row_of_call[call.index] = len(subjects)
+        subjects.append(call)
     row_of_node = [row_of_call[node.call] for node in trace.nodes]
     for row, subject in enumerate(subjects):
-        if isinstance(subject, Node):
+        if type(subject) is Node:
             row_of_node[subject.index] = row
-    own_parameters, own_buffers, uncalled = _own(trace, row_of_call)
-    return Rows(
-        subjects=subjects,
-        names=tuple(_names(trace, subjects)),
-        row_of_node=tuple(row_of_node),
-        own_parameters=own_parameters,
-        own_buffers=own_buffers,
-        uncalled=uncalled,
-    )
+    holdings, uncalled = _hold(trace, row_of_call)
+    return Rows(subjects, _names(trace, subjects), row_of_node, holdings, uncalled)
 
 
 def _names(trace: Trace, subjects: Sequence[ModuleCall | Node]) -> list[str]:
@@ -92,50 +85,50 @@ def _names(trace: Trace, subjects: Sequence[ModuleCall | Node]) -> list[str]:
     return names
 
 
-def _own(
-    trace: Trace, row_of_call: dict[int, int]
-) -> tuple[dict[int, list[nn.Parameter]], dict[int, int], tuple[str, ...]]:
-    """Give every parameter and buffer to one row.
+def _hold(trace: Trace, row_of_call: dict[int, int]) -> tuple[dict[int, Holding], tuple[str, ...]]:
+    """Give every parameter and buffer to one row, and name the modules with parameters that nobody called.
 
-    Those of a module that was never called (attention reads its output projection's weights, say) go
-    to the module that holds it.
+    Their parameters (attention reads its output projection's weights, say) go to the module that holds
+    them.
     """
-    first_call: dict[int, int] = {}
-    for call in sorted(trace.calls, key=lambda call: row_of_call[call.index]):
-        first_call.setdefault(id(call.module), row_of_call[call.index])
-    parameters: dict[int, list[nn.Parameter]] = {}
-    buffers: dict[int, int] = {}
+    first_row: dict[int, int] = {}
+    for index, row in row_of_call.items():  # in the order of the rows
+        first_row.setdefault(id(trace.calls[index].module), row)
+    rows: dict[str, int] = {}
     claims: list[tuple[int, nn.Module]] = []
     uncalled = []
-    root = trace.calls[0].module
-    stack: list[tuple[str, nn.Module, int]] = [("", root, row_of_call[0])]
-    visited: set[int] = set()
-    while stack:
-        path, module, holder = stack.pop()
-        if id(module) in visited:
-            continue
-        visited.add(id(module))
-        row = first_call.get(id(module), holder)
-        claims.append((row, module))
-        holds = any(p is not None for p in module._parameters.values())
-        if holds and id(module) not in first_call and not isinstance(module, _LISTS):
-            uncalled.append(path)
-        prefix = f"{path}." if path else ""
-        children = [
-            (prefix + name, child, row) for name, child in module._modules.items() if child is not None
-        ]
-        stack.extend(reversed(children))
+    for module in trace.tree.modules:
+        path = trace.tree.paths[id(module)]
+        if id(module) in first_row:
+            row = first_row[id(module)]
+        else:
+            holder = path
+            while holder not in rows:
+                holder = holder.rpartition(".")[0]
+            row = rows[holder]
+            if any(p is not None for p in module._parameters.values()) and not isinstance(module, _LISTS):
+                uncalled.append(path)
+        rows[path] = row
+        if module._parameters or module._buffers:
+            claims.append((row, module))
+    holdings: dict[int, Holding] = {}
     taken: set[int] = set()
-    for row, module in sorted(claims, key=lambda claim: claim[0]):
+    for row, module in sorted(claims, key=itemgetter(0)):
+        params, trainable, buffers = holdings.get(row, _NOTHING)
         for parameter in module._parameters.values():
             if parameter is not None and id(parameter) not in taken:
                 taken.add(id(parameter))
-                parameters.setdefault(row, []).append(parameter)
+                params += parameter.numel()
+                trainable += parameter.numel() if parameter.requires_grad else 0
         for buffer in module._buffers.values():
             if buffer is not None and id(buffer) not in taken:
                 taken.add(id(buffer))
-                buffers[row] = buffers.get(row, 0) + buffer.numel()
-    return parameters, buffers, tuple(uncalled)
+                buffers += buffer.numel()
+        holdings[row] = Holding(params, trainable, buffers)
+    return holdings, tuple(uncalled)
+
+
+_NOTHING = Holding(0, 0, 0)
 
 
 def make_layers(
@@ -147,77 +140,60 @@ def make_layers(
     field_of: Callable[[Value], ReceptiveField],
 ) -> tuple[Layer, ...]:
     """Return the rows with all their figures."""
-    nodes_of_row: dict[int, list[Node]] = {}
+    nodes_of_row: list[list[Node]] = [[] for _ in rows.subjects]
     for node, row in zip(trace.nodes, rows.row_of_node, strict=True):
-        nodes_of_row.setdefault(row, []).append(node)
+        nodes_of_row[row].append(node)
     backward = _Backward(fields, boxes)
     layers = []
-    for row, subject in enumerate(rows.subjects):
-        nodes = nodes_of_row.get(row)
-        own = _sum([costs[node.index] for node in nodes]) if nodes else _FREE_OF_COST
-        parameters = rows.own_parameters.get(row, ())
-        params = sum([p.numel() for p in parameters])
-        frozen = sum([p.numel() for p in parameters if not p.requires_grad])
+    for row, (subject, nodes) in enumerate(zip(rows.subjects, nodes_of_row, strict=True)):
+        kind: Literal["module", "function"]
         if isinstance(subject, ModuleCall):
-            kind: Literal["module", "function"] = "module"
-            module, depth = subject.module, subject.depth
+            kind, module, depth, reused = "module", subject.module, subject.depth, subject.reused
             type_name, leaf = type(module).__name__, not module._modules
             container = depth == 0 or isinstance(module, _CONTAINERS)
-            inputs, outputs, reused = subject.inputs, subject.outputs, subject.reused
+            inputs, outputs = subject.inputs, subject.outputs
             first, last = subject.first_node, subject.last_node
         else:
             kind, type_name, leaf, container, reused = "function", subject.op, True, False, False
             depth = trace.calls[subject.call].depth + 1
             inputs, outputs = subject.live_inputs, subject.outputs
             first, last = subject.index, subject.index + 1
+        macs, elementwise, dmas, traffic_bytes = own = total([costs[node.index] for node in nodes])
         layers.append(
-            Layer(
-                index=row,
-                name=rows.names[row],
-                type=type_name,
-                kind=kind,
-                leaf=leaf,
-                container=container,
-                depth=depth,
-                input_shape=inputs[0].shape if inputs else None,
-                output_shape=outputs[0].shape if outputs else None,
-                params=params,
-                trainable_params=params - frozen,
-                buffers=rows.own_buffers.get(row, 0),
-                reused=reused,
-                macs=own.macs,
-                flops=None if own.macs is None else 2 * own.macs,
-                elementwise=own.elementwise,
-                dmas=own.dmas,
-                activation_bytes=_activation_bytes(nodes) if nodes else 0,
-                receptive_field=field_of(outputs[0]) if outputs else _NO_TENSOR,
-                backward_field=backward.of(inputs),
-                first_operator=first,
-                last_operator=last,
-                traffic_bytes=own.traffic_bytes,
-                intensity=intensity(own.macs, own.elementwise, own.traffic_bytes) if nodes else None,
+            _layer(
+                row,
+                rows.names[row],
+                type_name,
+                kind,
+                leaf,
+                container,
+                depth,
+                inputs[0].shape if inputs else None,
+                outputs[0].shape if outputs else None,
+                *rows.holdings.get(row, _NOTHING),
+                reused,
+                macs,
+                None if macs is None else 2 * macs,
+                elementwise,
+                dmas,
+                _activation_bytes(nodes) if nodes else 0,
+                field_of(outputs[0]) if outputs else _NO_TENSOR,
+                backward.of(inputs),
+                first,
+                last,
+                traffic_bytes,
+                own.intensity,
             )
         )
     return tuple(layers)
 
 
-_FREE_OF_COST = Cost()
+_layer = maker(Layer)
+_field = maker(ReceptiveField)
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _NO_TENSOR = ReceptiveField(kind="unknown", cause="it returned no tensor")
 _NO_IMAGE = ReceptiveField(kind="unknown", cause="no tensor that depends on the image comes in")
 _NO_EFFECT = ReceptiveField(kind="unknown", cause="the network's output doesn't depend on it")
-
-
-def _sum(costs: list[Cost]) -> Cost:
-    """Return what a row's operators cost together; most rows have one."""
-    if len(costs) == 1:
-        return costs[0]
-    return Cost(
-        total([cost.macs for cost in costs]),
-        total([cost.elementwise for cost in costs]),
-        total([cost.dmas for cost in costs]),
-        total([cost.traffic_bytes for cost in costs]),
-    )
 
 
 def _activation_bytes(nodes: Sequence[Node]) -> int:
@@ -236,13 +212,20 @@ class _Backward:
     def __init__(self, fields: Fields, boxes: dict[int, Box]) -> None:
         self.fields = fields
         self.boxes = boxes
-        self.known: dict[tuple[int, ...], ReceptiveField] = {}
+        self.known: dict[int, ReceptiveField] = {}
+        """By value id: a layer and its first child have the same input."""
 
     def of(self, inputs: Sequence[Value]) -> ReceptiveField:
         """Return the box of a layer's first live input, as a field."""
-        source = next((value for value in inputs if value.constant is None), None)
-        if source is None:
-            return _NO_IMAGE
+        for source in inputs:
+            if source.constant is None:
+                known = self.known.get(source.id)
+                if known is None:
+                    known = self.known[source.id] = self._describe(source)
+                return known
+        return _NO_IMAGE
+
+    def _describe(self, source: Value) -> ReceptiveField:
         box = self.boxes.get(source.id)
         if box is None:
             return _NO_EFFECT
@@ -251,7 +234,4 @@ class _Backward:
         if not dims or None in dims:
             dims = list(range(2, 2 + axes)) if len(box) == 2 + axes else []
         size = tuple([box[dim][1] - box[dim][0] + 1 for dim in dims if dim is not None]) or (1,) * axes
-        field = self.known.get(size)
-        if field is None:
-            field = self.known[size] = ReceptiveField(kind="local", size=size)
-        return field
+        return _field("local", size)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cifar_report.analyzer.graph import Node, Value
 from cifar_report.analyzer.shapes import spread
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """A sliding window; every tuple has one number per spatial axis."""
 
     kernel: tuple[int, ...]
@@ -25,7 +23,7 @@ class Window:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-ready data."""
-        return {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) is not None}
+        return {name: value for name, value in zip(self._fields, self, strict=True) if value is not None}
 
 
 CONVOLUTIONS = frozenset({
