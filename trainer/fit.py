@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +14,21 @@ from torch import nn
 from cifar_report.analyzer.analysis import Analysis
 from cifar_report.analyzer.errors import ModelError, UsageError
 from cifar_report.trainer import checkpoint
-from cifar_report.trainer.atomic import write_json, write_text
+from cifar_report.trainer.atomic import remove_partial, write_json, write_text
 from cifar_report.trainer.augment import Augmenter, assignment_pipeline, describe
 from cifar_report.trainer.checkpoint import State
+from cifar_report.trainer.claim import Claim, claimed
 from cifar_report.trainer.environment import describe_environment
 from cifar_report.trainer.epoch import Tally, train_epoch
 from cifar_report.trainer.evaluate import Evaluation, evaluate, make_metrics
 from cifar_report.trainer.images import ImageData, facts
 from cifar_report.trainer.listen import Listener
 from cifar_report.trainer.loader import AugmentedImages, EpochPlan, choose_workers, make_loader
+from cifar_report.trainer.lock import locked
 from cifar_report.trainer.network import Network, try_out
 from cifar_report.trainer.optimize import make_optimizer
 from cifar_report.trainer.options import Options, choose_device, make_config
-from cifar_report.trainer.place import appearing_whole, check_place, missing_folders, remove_empty
+from cifar_report.trainer.place import CONFIG_FILE
 from cifar_report.trainer.records import Augmentation, DataFacts, Epoch, RunConfig, to_dict
 from cifar_report.trainer.run import Run, read_run
 from cifar_report.trainer.samples import write_predictions, write_samples
@@ -45,7 +46,7 @@ def train(
     *,
     analysis: Analysis,
 ) -> Run:
-    """Train a network from its present weights and write the run folder, which appears whole.
+    """Train a network from its present weights and write the run folder.
 
     Reseeds the global random generators. An error before the first epoch is complete leaves no
     folder; a kill or Ctrl-C leaves one that `resume` goes on with.
@@ -62,25 +63,31 @@ def train(
         UsageError: the folder can't be written, or the device isn't there.
         ModelError: the network doesn't fit the data, fails, or its loss is not finite.
     """
-    check_place(folder, overwrite=options.overwrite)
+    with claimed(folder, listener, overwrite=options.overwrite) as claim:
+        return begin(module, data, options, claim, listener, analysis=analysis)
+
+
+def begin(
+    module: nn.Module,
+    data: ImageData,
+    options: Options,
+    claim: Claim,
+    listener: Listener,
+    *,
+    analysis: Analysis,
+) -> Run:
+    """Do what `train` does in a folder that is claimed already."""
     work = _Work.prepare(module, data, make_config(options, facts(data)), options.workers)
     try_out(work.network, *_first_images(data))
     state = State(work.network.module.state_dict(), work.optimizer.state_dict(), ())
-    made = missing_folders(folder)
-    with appearing_whole(folder) as partial:
-        write_json(partial / "config.json", to_dict(work.config))
-        write_json(partial / "environment.json", describe_environment(work.config.device))
-        write_json(partial / "augmentation.json", to_dict(work.augmentation))
-        write_text(partial / "analysis.json", analysis.to_json())
-        write_samples(partial, data, work.augmenter, work.config.seed, None)
-        checkpoint.save(partial, state, work.config)
-    try:
-        return _go_on(work, folder, state, listener)
-    except Exception:
-        if not read_run(folder).history:
-            shutil.rmtree(folder)
-            remove_empty(made)
-        raise
+    with claim.filling() as folder:
+        write_json(folder / "environment.json", describe_environment(work.config.device))
+        write_json(folder / "augmentation.json", to_dict(work.augmentation))
+        write_text(folder / "analysis.json", analysis.to_json())
+        write_samples(folder, data, work.augmenter, work.config.seed, None)
+        checkpoint.save(folder, state, work.config)
+        write_json(folder / CONFIG_FILE, to_dict(work.config))
+    return _go_on(work, folder, state, listener)
 
 
 def resume(
@@ -89,17 +96,20 @@ def resume(
     """Go on with a run after its last complete epoch; it ends as if it had never stopped.
 
     Raises:
-        UsageError: not a run, or the data, the device or the augmentation are not what they were.
+        UsageError: not a run, another process writes it, or the data, the device or the
+            augmentation are not what they were.
         ModelError: the network is not the run's, fails, or its loss is not finite.
     """
-    run = read_run(folder)
-    choose_device(run.config.device)
-    work = _Work.prepare(module, data, run.config, workers)
-    _refuse_other(run, facts(data), work.augmentation)
-    state = checkpoint.load(folder)
-    checkpoint.restore(state, work.network.module, work.optimizer)
-    checkpoint.save_derived(folder, state, run.config)
-    return _go_on(work, folder, state, listener)
+    with locked(folder, listener):
+        remove_partial(folder)
+        run = read_run(folder)
+        choose_device(run.config.device)
+        work = _Work.prepare(module, data, run.config, workers)
+        _refuse_other(run, facts(data), work.augmentation)
+        state = checkpoint.load(folder)
+        checkpoint.restore(state, work.network.module, work.optimizer)
+        checkpoint.save_derived(folder, state, run.config)
+        return _go_on(work, folder, state, listener)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from cifar_report.analyzer.errors import UsageError
+from cifar_report.trainer.lock import LOCK_FILE
+
+CONFIG_FILE = "config.json"
+REQUEST_FILE = "request.json"
+"""There until a run has begun: what else lies beside it is no run yet."""
 
 
 def check_place(folder: Path, *, overwrite: bool = False) -> None:
@@ -20,7 +23,7 @@ def check_place(folder: Path, *, overwrite: bool = False) -> None:
         UsageError: it is a file, can't be written, or holds something already; with `overwrite`, a
             run may lie there.
     """
-    if folder.is_dir() and any(folder.iterdir()) and not (overwrite and _is_run(folder)):
+    if folder.is_dir() and not is_free(folder) and not (overwrite and _is_run(folder)):
         raise UsageError(
             f"the output folder {folder} is not empty",
             expected="a new or empty folder",
@@ -36,8 +39,26 @@ def check_place(folder: Path, *, overwrite: bool = False) -> None:
         raise _not_writable(folder, error) from error
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they don't exist.
+
+    Raises:
+        UsageError: it can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+
+
+def is_free(folder: Path) -> bool:
+    """Return whether a folder is empty, or was only claimed for a run that never began."""
+    names = {path.name for path in folder.iterdir()}
+    return not names or REQUEST_FILE in names or names == {LOCK_FILE}
+
+
 def _is_run(folder: Path) -> bool:
-    return (folder / "config.json").is_file() and (folder / "history.jsonl").is_file()
+    return (folder / CONFIG_FILE).is_file() and (folder / "history.jsonl").is_file()
 
 
 def missing_folders(folder: Path) -> tuple[Path, ...]:
@@ -56,30 +77,6 @@ def free_place(parent: Path, name: str) -> Path:
     """Return a folder below `parent` that doesn't exist yet: `name`, `name-2`, `name-3` ..."""
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
     return next(parent / candidate for candidate in names if not (parent / candidate).exists())
-
-
-@contextmanager
-def appearing_whole(folder: Path) -> Iterator[Path]:
-    """Fill the folder that this yields; it becomes `folder` in one step, or vanishes on an error.
-
-    What was in `folder` before is gone then, so `check_place` comes first.
-
-    Raises:
-        UsageError: the folder can't be written.
-    """
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    before = folder.with_name(f".{folder.name}.{os.getpid()}.before")
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        if folder.exists():
-            folder.replace(before)
-        partial.replace(folder)
-    except OSError as error:
-        raise _not_writable(folder, error) from error
-    finally:
-        for leftover in (partial, before):
-            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _not_writable(folder: Path, error: OSError) -> UsageError:
