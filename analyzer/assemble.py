@@ -23,6 +23,7 @@ from cifar_report.analyzer.rows import Rows, lay_out, make_layers
 from cifar_report.analyzer.structure import find_structures
 from cifar_report.analyzer.trace import trace_network
 from cifar_report.analyzer.windows import CONVOLUTIONS, POOLS, convolution, pool
+from cifar_report.analyzer.tracer import Rung
 
 
 @uncollected()
@@ -33,6 +34,7 @@ def analyze(
     inputs: Any = None,
     name: str | None = None,
 ) -> Analysis:
+    only: Rung | None = None,
     """Analyse a network for one input shape.
 
     Args:
@@ -44,6 +46,8 @@ def analyze(
             and a map.
         name: how to call it in reports; its class's name by default.
 
+        only: what to run it on, instead of the first of meta, fake and real tensors that works; an error
+            then comes at once and without an explanation.
     Raises:
         UsageError: not a module, or no shape.
         ModelError: its forward raises; says in which layer.
@@ -52,7 +56,7 @@ def analyze(
         spelled = f"{module.__name__}()" if isinstance(module, type) else repr(module)
         raise UsageError(f"analyze needs an nn.Module, not {module!r}", hint=f"pass an instance: {spelled}")
     arguments = read_inputs(tuple(input_shape) if inputs is None else inputs)
-    trace = trace_network(module, arguments, RULES)
+    trace = trace_network(module, arguments, RULES, only)
     fields = compute_fields(trace)
     boxes = compute_boxes(trace, fields)
     costs = [cost_of(node) for node in trace.nodes]

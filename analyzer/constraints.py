@@ -22,7 +22,7 @@ __all__ = ["Constraint", "State", "Verdict", "exit_code", "judge", "parse_constr
 
 State = Literal["met", "not met", "unknown", "not measured"]
 
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
     "==": operator.eq,
@@ -103,7 +103,7 @@ def _judge_one(constraint: Constraint, analysis: Analysis, measurements: Measure
 def _judge_figure(constraint: Constraint, bound: float, reading: Reading) -> Verdict:
     if reading.value is None:
         return _verdict(constraint, "unknown" if reading.measured else "not measured", reading.evidence)
-    met = _OPERATORS[constraint.op](reading.value, bound)
+    met = OPERATORS[constraint.op](reading.value, bound)
     return _verdict(
         constraint,
         "met" if met else "not met",
@@ -127,7 +127,7 @@ def _judge_word(constraint: Constraint, bound: str, measurements: Measurements) 
     found = measurements.get(constraint.metric)
     if not isinstance(found, str):
         return _verdict(constraint, "not measured", metrics.UNTRAINED)
-    met = _OPERATORS[constraint.op](found.partition(":")[0], bound)
+    met = OPERATORS[constraint.op](found.partition(":")[0], bound)
     return _verdict(
         constraint, "met" if met else "not met", metrics.TRAINED[constraint.metric], measured=found
     )

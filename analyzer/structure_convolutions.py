@@ -10,7 +10,7 @@ from cifar_report.analyzer.analysis import Finding
 from cifar_report.analyzer.dataflow import Dataflow, map_size
 from cifar_report.analyzer.graph import Node
 
-_PASSING = frozenset({
+PASSING = frozenset({
     "batch_norm", "group_norm", "layer_norm", "instance_norm", "rms_norm", "relu", "relu6", "hardswish",
     "hardtanh", "hardsigmoid", "silu", "gelu", "sigmoid", "tanh", "elu", "celu", "selu", "leaky_relu", "mish",
     "prelu", "rrelu", "softplus", "softshrink", "hardshrink", "threshold", "dropout", "feature_dropout",
@@ -92,7 +92,7 @@ def _pointwise(node: Node, channels: int, units: int) -> str:
 
 def _passes(flow: Dataflow, node: Node, carried: set[int]) -> bool:
     """Return whether a node belongs to a normalisation, an activation, dropout, or a gate."""
-    if node.op in _PASSING:
+    if node.op in PASSING:
         return True
     if node.op not in _ARITHMETIC:
         return False
@@ -115,7 +115,7 @@ def _stands_behind_pointwise(flow: Dataflow, node: Node) -> bool:
         if producer.op in windows.CONVOLUTIONS:
             settings = windows.convolution(producer)
             return max(settings.kernel) == 1 and settings.groups == 1
-        if producer.op not in _PASSING:
+        if producer.op not in PASSING:
             return False
         value = producer.args[0]
     return False

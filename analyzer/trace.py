@@ -24,7 +24,7 @@ from cifar_report.analyzer.tracer import Rung, Tracer
 from cifar_report.analyzer.tree import Tree, read_tree
 
 
-def trace_network(module: nn.Module, inputs: Any, known: Container[str]) -> Trace:
+def trace_network(module: nn.Module, inputs: Any, known: Container[str], only: Rung | None = None) -> Trace:
     """Run a network once on a batch of one and record every operator.
 
     Meta tensors have no values and no device to ask for; what fails for lack of these is tried again on
@@ -35,6 +35,8 @@ def trace_network(module: nn.Module, inputs: Any, known: Container[str]) -> Trac
             One with lazy layers is copied first, since running it settles their shapes.
         inputs: one shape without the batch, such as (3, 32, 32), or what `read_inputs` takes.
         known: names of the operators that should be recorded whole.
+        only: what the tensors are, for one of many networks that may well be broken: it fails at the first
+            error, in the error's own words.
 
     Raises:
         ModelError: its forward raises on real tensors too; says where, and what reached it.
@@ -46,7 +48,7 @@ def trace_network(module: nn.Module, inputs: Any, known: Container[str]) -> Trac
     printed = StringIO()
     error: BaseException | None = None
     try:
-        for rung in _rungs(tree):
+        for rung in (only,) if only else _rungs(tree):
             printed = StringIO()
             tracer = Tracer(tree, known, rung)
             try:
@@ -56,6 +58,8 @@ def trace_network(module: nn.Module, inputs: Any, known: Container[str]) -> Trac
             if isinstance(error, RecursionError):
                 break
         assert error is not None
+        if only:
+            raise ModelError(str(error)) from error
         raise forward_failure(
             tracer, error, call, arguments, lambda other: _runs(tree, other, known)
         ) from error
@@ -123,7 +127,11 @@ def _run(tracer: Tracer, arguments: Arguments, printed: TextIO) -> Trace:
         if tracer.fake is not None:
             tracer.stand_in()
         try:
-            with tracer.calls.watched(), tracer, Exits(ledger) if tracer.real else nullcontext():
+            with (
+                tracer.calls.watched(tracer.instead),
+                tracer,
+                Exits(ledger) if tracer.real else nullcontext(),
+            ):
                 output = trace.tree.modules[0](*args, **kwargs)
         finally:
             ledger.restore_versions()
