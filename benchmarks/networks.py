@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 from collections.abc import Iterator
@@ -24,8 +25,10 @@ def image_shape(name: str) -> tuple[int, int, int]:
 
 def build(name: str) -> nn.Module:
     """Return a network in eval mode; its activations neither vanish nor explode, which costs time too."""
+    builder = torchvision.models.get_model_builder(name)
+    own = {"weights_backbone": None} if "weights_backbone" in inspect.signature(builder).parameters else {}
     with _no_initialisation(), warnings.catch_warnings(action="ignore"):
-        network: nn.Module = torchvision.models.get_model(name)
+        network: nn.Module = builder(**own)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for path, parameter in network.named_parameters():

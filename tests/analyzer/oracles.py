@@ -58,12 +58,72 @@ def _ones(parameter: Tensor) -> Tensor:
     return torch.ones(parameter.shape, dtype=parameter.dtype)
 
 
-def _convolution(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    def run(x: Tensor, weight: Tensor, bias: Any = None, *args: Any, **kwargs: Any) -> Tensor:
-        size = weight[0].numel()
-        return function(x, torch.full(weight.shape, 1 / size, dtype=x.dtype), None, *args, **kwargs)
+def _convolution(function: Callable[..., Tensor], axes: int) -> Callable[..., Tensor]:
+    """Return a convolution whose weights are all alike.
+
+    Each group's channels are then summed first, and the axes follow one another, which costs next to
+    nothing however many channels and taps there are, and reads no weight but its shape.
+    """
+
+    def run(
+        x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+        groups: int = 1,
+    ) -> Tensor:  # fmt: skip
+        out = _channels_summed(x, groups)
+        steps, pads, spreads = (
+            (s,) * axes if isinstance(s, int | str) else tuple(s) for s in (stride, padding, dilation)
+        )
+        for axis, taps in enumerate(weight.shape[2:]):
+            if taps == steps[axis] == 1 and pads[axis] in (0, "same", "valid"):
+                continue
+            line = [taps if a == axis else 1 for a in range(axes)]
+            window = torch.full((1, 1, *line), 1 / taps, dtype=x.dtype)
+            step, pad, spread = (
+                tuple([values[a] if a == axis else other for a in range(axes)])
+                for values, other in ((steps, 1), (pads, 0), (spreads, 1))
+            )
+            out = function(out, window, None, step, padding if isinstance(padding, str) else pad, spread)
+        return _channels_spread(out, x.shape[0], weight.shape[0], groups)
 
     return run
+
+
+def _transposed(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return the same for a transposed convolution, all axes at once."""
+
+    def run(
+        x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0,
+        output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+    ) -> Tensor:  # fmt: skip
+        window = torch.full((1, 1, *weight.shape[2:]), 1 / weight[0, 0].numel(), dtype=x.dtype)
+        apart = _channels_summed(x, groups)
+        out = function(apart, window, None, stride, padding, output_padding, 1, dilation)
+        return _channels_spread(out, x.shape[0], weight.shape[1] * groups, groups)
+
+    return run
+
+
+def _channels_summed(x: Tensor, groups: int) -> Tensor:
+    """Turn (N, C, ...) into (N * groups, 1, ...), the mean over each group's channels."""
+    return x.reshape(x.shape[0] * groups, 1, x.shape[1] // groups, *x.shape[2:]).mean(2)
+
+
+def _channels_spread(x: Tensor, batch: int, channels: int, groups: int) -> Tensor:
+    """Turn (N * groups, 1, ...) into (N, channels, ...)."""
+    wide = x.expand(-1, channels // groups, *x.shape[2:]).contiguous()  # the network may write to it
+    return wide.reshape(batch, channels, *x.shape[2:])
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Any = None) -> Tensor:
+    return x.mean(-1, keepdim=True).expand(*x.shape[:-1], weight.shape[0]).contiguous()
+
+
+def _product(left: Any, right: Any, *_: Any, **__: Any) -> Tensor:
+    """Return the sum of two factors that both depend on the image: products of products overflow."""
+    left, right = (_ones(f) if isinstance(f, nn.Parameter) else f for f in (left, right))
+    if all(isinstance(factor, Tensor) and factor.requires_grad for factor in (left, right)):
+        return torch.add(left, right)
+    return torch.mul(left, right)
 
 
 def _max_pool(axes: int) -> Callable[..., Any]:
@@ -109,11 +169,13 @@ def _maximum(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 _REPLACED: dict[str, Callable[..., Any]] = {
-    **{f"conv{n}d": _convolution(f) for n, f in ((1, F.conv1d), (2, F.conv2d), (3, F.conv3d))},
-    "conv_transpose1d": _convolution(F.conv_transpose1d),
-    "conv_transpose2d": _convolution(F.conv_transpose2d),
-    "conv_transpose3d": _convolution(F.conv_transpose3d),
-    "linear": _convolution(F.linear),
+    **{f"conv{n}d": _convolution(f, n) for n, f in ((1, F.conv1d), (2, F.conv2d), (3, F.conv3d))},
+    "conv_transpose1d": _transposed(F.conv_transpose1d),
+    "conv_transpose2d": _transposed(F.conv_transpose2d),
+    "conv_transpose3d": _transposed(F.conv_transpose3d),
+    "linear": _linear,
+    "mul": _product,
+    "imul": _product,
     "max_pool1d": _max_pool(1),
     "max_pool2d": _max_pool(2),
     "max_pool3d": _max_pool(3),
@@ -232,9 +294,10 @@ def impulse_rows(
     images = torch.zeros(rows, *shape, dtype=torch.float64)
     for row in range(rows):
         images[row].select(1 + axis, row).fill_(1.0)
-    with torch.no_grad(), Linear():
-        output = pick(module.eval()(images))
-    return (output.abs() > above).numpy()
+    images.requires_grad_(True)  # tells what depends on the image from what doesn't
+    with Linear():
+        output = pick(module.eval()(images.clone()))
+    return (output.detach().abs() > above).numpy()
 
 
 def nan_rows(
