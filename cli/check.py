@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -19,6 +20,7 @@ Examples:
   cifar-report check model.py --assignment eva6-s7-late
   cifar-report check torchvision:resnet18 --max-params 12M --input 3,224,224
   cifar-report check document_003 --max-macs 20M --format json -o verdict.json
+  cifar-report check model.py --assignment eva6-s7-late --watch
 
 \b
 Exit codes: 0 all met, 1 a constraint is not met, 2 wrong usage, 3 the network can't be loaded or run,
@@ -38,6 +40,7 @@ Exit codes: 0 all met, 1 a constraint is not met, 2 wrong usage, 3 the network c
 @format_option("table", "json", "markdown", "github", "junit", help="How to print the verdicts.")
 @output_option
 @click.option("--allow-unknown", is_flag=True, help="Exit with 0 where only unknown or unmeasured is left.")
+@click.option("--watch", "watching", is_flag=True, help="Check again whenever a file is saved that was read.")
 @click.pass_context
 def check(
     context: click.Context,
@@ -52,6 +55,7 @@ def check(
     style: str,
     output: Path | None,
     allow_unknown: bool,
+    watching: bool,
 ) -> None:
     """Hold MODEL against constraints and exit with the verdict.
 
@@ -74,6 +78,11 @@ def check(
         plain=output is not None,
         allow_unknown=allow_unknown,
     )
+    if watching:
+        from cifar_report.cli.main import wants_traceback
+        from cifar_report.cli.watch import watch
+
+        context.exit(watch(request, output, verbose=wants_traceback(sys.argv)))
     judgement = judged(request)
     write_result(judgement.text, output)
     talk(judgement.summary)

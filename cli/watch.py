@@ -1,0 +1,67 @@
+"""`cifar-report check --watch`: check again on every save, and say what changed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from cifar_report.analyzer.errors import UsageError
+from cifar_report.cli.console import talk, write_result
+from cifar_report.cli.judgement import Judgement, Request
+from cifar_report.cli.watch_changes import changes
+from cifar_report.cli.watch_files import States, await_change, shown
+from cifar_report.cli.watch_run import load_ahead, run
+
+
+def watch(request: Request, output: Path | None, *, verbose: bool) -> int:
+    """Check whenever a file changes that the last check read, until Ctrl-C.
+
+    Args:
+        request: as for a single check; settings and assignments are read again each time.
+        output: a file that is written anew by each check.
+        verbose: print tracebacks of errors.
+
+    Returns:
+        The exit code of a first check that shows wrong usage, which no save would mend.
+
+    Raises:
+        UsageError: no file was read that could change.
+    """
+    load_ahead()
+    states: States = {}
+    last: Judgement | None = None
+    first, told = True, ""
+    while True:
+        result = run(request, states, verbose=verbose)
+        if isinstance(result, Judgement):
+            write_result(result.text, output)
+            talk(result.summary)
+            if last is not None:
+                _tell_changes(last, result)
+            last = result
+        if result is not None:
+            if first and result == UsageError.exit_code:
+                return UsageError.exit_code
+            first = False
+            told = _tell_files(request, states, told)
+        names = shown(await_change(states))
+        talk(f"\n{time.strftime('%H:%M:%S')} {names} changed {'-' * max(60 - len(names), 3)}")
+
+
+def _tell_changes(last: Judgement, result: Judgement) -> None:
+    lines = list(changes(last.verdicts, result.verdicts))
+    talk("\n".join(["since the last check:", *(f"  {line}" for line in lines)]) if lines
+         else "since the last check: no change")  # fmt: skip
+
+
+def _tell_files(request: Request, states: States, told: str) -> str:
+    """Say which files are watched, when these are others than at the last time."""
+    names = shown(states)
+    if not names:
+        raise UsageError(
+            f"there is no file to watch: {request.model} is part of an installed library",
+            hint="leave out --watch, or name a file of your own",
+        )
+    if names != told:
+        talk(f"watching {names}; Ctrl-C ends")
+    return names

@@ -1,0 +1,129 @@
+"""One check of a watch, in a process of its own that ends with it.
+
+The watching process has torch loaded and runs nobody's code. Each check is a fork of it: a few milliseconds
+later it has everything loaded that never changes, and nothing of what an earlier version of the user's files
+did. It can loop, crash, or be stopped at any time. Where there is no fork (Windows), the process starts anew
+and loads torch each time, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkContext, SpawnContext
+
+from cifar_report.analyzer.errors import ModelError
+from cifar_report.cli.console import talk
+from cifar_report.cli.judgement import Judgement, Request, judged
+from cifar_report.cli.watch_files import Seen, States, changed, state, tell_of_reads
+
+_POLL = 0.1
+_SLOW = 5.0
+"""Seconds: between two looks at the files; until it is said that a check takes long."""
+
+
+def load_ahead() -> None:
+    """Import what every check needs, so that no check has to."""
+    from rich import box, table, text  # noqa: F401 - drawn with
+
+    from cifar_report.analyzer import assemble, assignments, constraints, load  # noqa: F401
+    from cifar_report.models import registry  # noqa: F401
+
+
+def run(request: Request, states: States, *, verbose: bool) -> Judgement | int | None:
+    """Check once, and keep `states` to the files that were read.
+
+    Returns:
+        the judgement; the exit code of a failure, whose message stands on standard error; None where a
+        file was changed before the check was over, which has been stopped then.
+    """
+    context = _context()
+    theirs, ours = context.Pipe(duplex=False)
+    process = context.Process(target=_check, args=(request, ours, verbose), daemon=True)
+    process.start()
+    ours.close()  # so that the end of the process is the end of the pipe
+    try:
+        result = _followed(theirs, states)
+        if isinstance(result, EOFError):
+            process.join()
+            talk(f"error: the check ended without a result, with code {process.exitcode}")
+            return ModelError.exit_code
+        return result
+    finally:
+        process.kill()
+        process.join()
+        theirs.close()
+
+
+def _followed(pipe: Connection, states: States) -> Judgement | int | EOFError | None:
+    """Listen to a check, and look at the files meanwhile."""
+    start, told = time.monotonic(), False
+    read: States = {}
+    while True:
+        if not wait([pipe], _POLL):
+            if changed(states):
+                return None
+            if time.monotonic() - start > _SLOW and not told:
+                told = True
+                talk("still checking; a save starts over, Ctrl-C ends")
+            continue
+        try:
+            message: Seen | Judgement | int = pipe.recv()
+        except EOFError as end:
+            return end
+        if isinstance(message, Seen):
+            _note(message, read)
+            _note(message, states)
+            continue
+        if isinstance(message, Judgement):  # what failed may not have come to all of its files
+            for path in states.keys() - read.keys():
+                del states[path]
+        return message
+
+
+def _note(seen: Seen, states: States) -> None:
+    if seen.state is None:
+        states.pop(seen.path, None)
+    else:
+        states[seen.path] = seen.state
+
+
+def _context() -> ForkContext | SpawnContext:
+    if "fork" in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("fork")
+    return multiprocessing.get_context("spawn")
+
+
+def _check(request: Request, pipe: Connection, verbose: bool) -> None:
+    """Check, in the process that is for it, and tell of files and result."""
+    from cifar_report.cli.main import explain
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the watch, and the watch ends this
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    folders: set[str] = set()
+
+    def tell(seen: Seen) -> None:
+        if seen.path.endswith((".py", ".ipynb")):
+            folders.add(os.path.dirname(seen.path))  # noqa: PTH120 - a text, like the path
+        pipe.send(seen)
+
+    tell_of_reads(tell)
+    try:
+        pipe.send(judged(request))
+    except Exception as error:
+        code = explain(error, verbose=verbose)
+        for folder in folders:  # a module that is missing may be about to come
+            pipe.send(Seen(folder, state(folder)))
+        pipe.send(code)
+
+
+def _end_with_parent() -> None:
+    """End this process when the watch is killed, whatever the network is doing."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,352 @@
+"""`check --watch`, run as users run it: a process, files that are saved, and what it says then."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import py_compile
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cifar_report.analyzer.constraints import Verdict
+from cifar_report.analyzer.errors import UsageError
+from cifar_report.cli.judgement import Judgement
+from cifar_report.cli.main import main
+from cifar_report.cli.watch_changes import changes
+from cifar_report.cli.watch_files import changed, shown, state
+
+PATIENCE = 60.0
+"""Seconds until a test gives up; no test is about time."""
+
+BLOCKS = "from torch import nn\n\ndef conv(i, o):\n    return nn.Conv2d(i, o, {kernel})\n"
+MODEL = """
+from blocks import conv
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = conv(3, {width})
+
+    def forward(self, x):
+        {before}
+        return self.conv(x)
+"""
+
+
+def model(width: int = 4, before: str = "pass") -> str:
+    """Return a network of 28 parameters a channel, as a file."""
+    return MODEL.format(width=width, before=before)
+
+
+class Watch:
+    """A running `cifar-report check --watch`."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        command = [sys.executable, "-m", "cifar_report.cli", "check", *arguments, "--watch"]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
+        self.lines: queue.Queue[str | None] = queue.Queue()
+        self.results: list[str] = []
+        for stream, take in (
+            (self.process.stderr, self.lines.put),
+            (self.process.stdout, self.results.append),
+        ):
+            threading.Thread(target=self._listen, args=(stream, take), daemon=True).start()
+
+    def _listen(self, stream, take) -> None:
+        for line in stream:
+            take(line.rstrip("\n"))
+        if take == self.lines.put:
+            self.lines.put(None)
+
+    def until(self, *texts: str) -> str:
+        """Wait for a line with each of the texts, in that order; return all that was said until then."""
+        said, waiting, end = [], list(texts), time.monotonic() + PATIENCE
+        while waiting:
+            try:
+                line = self.lines.get(timeout=max(end - time.monotonic(), 0.01))
+            except queue.Empty:
+                line = None
+            assert line is not None, f"{waiting[0]!r} was never said, but\n" + "\n".join(said)
+            said.append(line)
+            while waiting and waiting[0] in line:
+                waiting.pop(0)
+        return "\n".join(said)
+
+    def end(self, how: int = signal.SIGINT) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "blocks.py").write_text(BLOCKS.format(kernel=3))
+    (tmp_path / "model.py").write_text(model())
+    (tmp_path / "pyproject.toml").write_text("[tool.cifar-report]\n")  # so that none above it counts
+    return tmp_path
+
+
+@pytest.fixture
+def watch(folder: Path) -> Iterator:
+    """Return what starts a watch in the folder; all are ended after the test."""
+    started: list[Watch] = []
+
+    def start(*arguments: str) -> Watch:
+        started.append(Watch(folder, *arguments))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.process.kill()
+        each.process.wait()
+        for stream in (each.process.stdin, each.process.stdout, each.process.stderr):
+            stream.close()
+
+
+def replace(path: Path, text: str) -> None:
+    """Save as careful editors do: write beside, rename."""
+    beside = path.with_suffix(".tmp")
+    beside.write_text(text)
+    beside.replace(path)
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that a process has started."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True)
+    return [int(word) for word in found.stdout.split()]
+
+
+def is_running(process: int) -> bool:
+    """Return whether there is a process that hasn't ended; one may wait for its parent to take note."""
+    found = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True)
+    return found.stdout.strip()[:1] not in ("", "Z")
+
+
+def await_true(condition) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_save_of_the_file_or_of_a_sibling_is_checked_and_told_with_before_and_after(folder, watch):
+    running = watch("model.py", "--require", "params < 200", "--require", "rf > 3")
+    running.until(
+        "model.py:Net: 1 met, 1 not met", "watching blocks.py, model.py, pyproject.toml; Ctrl-C ends"
+    )
+    replace(folder / "model.py", model(width=6))
+    running.until("model.py changed", "since the last check:", "params < 200: 112 → 168, still met")
+    (folder / "blocks.py").write_text(BLOCKS.format(kernel=5))
+    running.until(
+        "blocks.py changed",
+        "params < 200: met → not met, 168 → 456",
+        "rf > 3: not met → met, 3 → 5",
+    )
+    os.utime(folder / "model.py")
+    running.until("model.py changed", "since the last check: no change")
+    assert running.end() == 130
+    assert "stopped" in running.until("stopped")
+    rows = [line.partition("< 200")[2] for line in running.results if line.startswith("params")]
+    assert [row.partition("< 200")[2].split()[0] for row in rows] == ["112", "168", "456", "456"]
+
+
+def test_what_fails_is_told_and_mended_by_the_next_save_and_ctrl_c_ends_a_check_that_runs(folder, watch):
+    path = folder / "model.py"
+    running = watch("model.py:Net", "--max-params", "1k")
+    running.until("1 met", "watching")
+    path.write_text(model() + "def (:\n")
+    running.until("syntax error")
+    path.write_text(model(before="raise ValueError('not today')"))
+    running.until("not today")
+    path.write_text(model(before="import os; os._exit(9)"))
+    running.until("the check ended without a result, with code 9")
+    (folder / "blocks.py").unlink()
+    running.until("No module named 'blocks'")
+    (folder / "parts.py").write_text(BLOCKS.format(kernel=3))
+    running.until("No module named 'blocks'")
+    path.write_text(model(width=5).replace("blocks", "parts"))
+    running.until("params <= 1k: 112 → 140, still met", "watching model.py, parts.py")
+    path.unlink()
+    running.until("there is no file model.py")
+    path.write_text(model(width=6).replace("blocks", "parts"))
+    running.until("140 → 168")
+    path.write_text(model(before="while True: pass").replace("blocks", "parts"))
+    running.until("model.py changed")
+    await_true(lambda: children(running.process.pid))
+    (check,) = children(running.process.pid)
+    os.kill(check, signal.SIGINT)  # a terminal sends it to both, and the check leaves it to the watch
+    assert running.end() == 130
+    assert "error" not in running.until("stopped")
+    assert not is_running(check)
+
+
+def test_a_network_that_never_returns_is_given_up_at_the_next_save_and_with_the_watch(folder, watch):
+    path = folder / "model.py"
+    path.write_text(model(before="while True: pass"))
+    running = watch("model.py", "--max-params", "1k")
+    running.until("still checking")
+    path.write_text(model())
+    running.until("model.py:Net: 1 met")
+    path.write_text(model(before="while True: pass"))
+    running.until("model.py changed", "still checking")
+    await_true(lambda: children(running.process.pid))
+    (check,) = children(running.process.pid)
+    running.end(signal.SIGKILL)  # not even then is a process left over
+    await_true(lambda: not is_running(check))
+
+
+def test_settings_assignments_and_files_of_the_network_itself_are_watched(folder, watch):
+    (folder / "width.json").write_text("4")
+    reads = "import json, pathlib\nwidth = json.loads(pathlib.Path('width.json').read_text())\n"
+    writes = "open('log.txt', 'a').write('built')\nopen('log.txt').read()\n"
+    (folder / "model.py").write_text(
+        reads + writes + model().replace("{width}", "width").replace("4)", "width)")
+    )
+    (folder / "mine.toml").write_text('id = "mine"\ntitle = "Mine"\nconstraints = ["params < 1k"]\n')
+    (folder / "pyproject.toml").write_text(
+        '[tool.cifar-report]\nmodel = "model.py"\nassignment = "mine.toml"\n'
+    )
+    running = watch()
+    running.until("watching blocks.py, mine.toml, model.py, pyproject.toml and 1 more")
+    (folder / "width.json").write_text("8")
+    running.until("width.json changed", "params < 1k: 112 → 224, still met")
+    (folder / "mine.toml").write_text(
+        'id = "mine"\ntitle = "Mine"\nconstraints = ["params < 1k", "rf > 3"]\n'
+    )
+    running.until("mine.toml changed", "rf > 3: new, not met, 3")
+    (folder / "mine.toml").write_text('id = "mine"\ntitle = "Mine"\nconstraints = ["rff > 3"]\n')
+    running.until("there is no metric 'rff'")
+    replace(folder / "pyproject.toml", '[tool.cifar-report]\nmodel = "model.py"\nrequire = ["rf > 2"]\n')
+    running.until("pyproject.toml changed", "rf > 2: new, met, 3", "params < 1k: no longer asked for")
+    (folder / "mine.toml").write_text("not read any more")
+    (folder / "width.json").write_text("2")
+    running.until("width.json changed", "since the last check: no change")
+    assert running.end() == 130
+
+
+def test_a_notebook_is_watched_and_a_burst_of_saves_ends_with_the_last_one(folder, watch):
+    def notebook(width: int) -> str:
+        lines = (
+            model(width).replace("from blocks", "from torch import nn\nfrom blocks").splitlines(keepends=True)
+        )
+        cell = {"cell_type": "code", "source": lines, "metadata": {}, "outputs": [], "execution_count": 1}
+        kernel = {"language_info": {"name": "python"}}
+        return json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
+
+    path = folder / "net.ipynb"
+    path.write_text(notebook(4))
+    running = watch("net.ipynb:Net", "--max-params", "1k", "--format", "json", "-o", "verdicts.json")
+    running.until("watching blocks.py, net.ipynb, pyproject.toml;")
+    for width in range(5, 25):
+        path.write_text(notebook(width)[: width * 10])
+        path.write_text(notebook(width))
+        time.sleep(0.01)
+    said = ""
+    while " → 672, still met" not in said:  # 24 channels of 28 parameters each
+        said = running.until("since the last check", "params <= 1k")
+    assert json.loads((folder / "verdicts.json").read_text())["verdicts"][0]["measured"] == "672"
+    assert running.results == []
+    assert running.end() == 130
+
+
+def test_wrong_usage_ends_a_watch_before_it_begins(watch):
+    running = watch("modle.py", "--max-params", "1k")
+    running.until("did you mean model.py")
+    assert running.process.wait(PATIENCE) == 2
+
+
+def test_without_a_file_there_is_nothing_to_watch(monkeypatch, capsys):
+    judgement = Judgement("a table", "resnet18: 1 met", 0, ())
+    monkeypatch.setattr("cifar_report.cli.watch.run", lambda request, states, verbose: judgement)
+    arguments = ["check", "torchvision:resnet18", "--max-params", "1", "--watch"]
+    with pytest.raises(UsageError, match="no file to watch: torchvision:resnet18"):
+        main.main(arguments, standalone_mode=False)
+    assert capsys.readouterr().out == "a table\n"
+
+
+def verdict(text: str, state: str, measured: str | None) -> Verdict:
+    return Verdict(text, "rf", state, "", measured, None, "")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        (("met", "5"), ("met", "5"), None),
+        (("met", "5"), ("met", "6"), "rf > 3: 5 → 6, still met"),
+        (("met", "5"), ("not met", "3"), "rf > 3: met → not met, 5 → 3"),
+        (("met", "5"), ("unknown", None), "rf > 3: met → unknown, 5 → no figure"),
+        (("not measured", None), ("met", "5"), "rf > 3: not measured → met, no figure → 5"),
+        (None, ("not measured", None), "rf > 3: new, not measured"),
+        (("met", "5"), None, "rf > 3: no longer asked for"),
+    ],
+)
+def test_each_way_in_which_a_verdict_changes_has_its_words(before, after, line):
+    old = [verdict("rf > 3", *before)] if before else []
+    new = [verdict("rf > 3", *after)] if after else []
+    assert list(changes(old, new)) == ([] if line is None else [line])
+
+
+def test_files_differ_by_content_time_or_place_and_folders_by_the_python_files_in_them(tmp_path):
+    path, other = tmp_path / "a.py", tmp_path / "b.py"
+    path.write_text("1")
+    os.utime(path, ns=(10**18, 10**18))
+    states = {name: state(name) for name in (str(path), str(other), str(tmp_path))}
+    assert changed(states) == []
+    (tmp_path / ".a.py.swp").write_text("")
+    assert changed(states) == []
+    replace(path, "2")
+    os.utime(path, ns=(10**18, 10**18))
+    assert changed(states) == [str(path)]
+    other.write_text("")
+    assert changed(states) == [str(path), str(other), str(tmp_path)]
+
+
+def test_names_of_files_are_short_and_few(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = [str(tmp_path / name) for name in "gfedcba"]
+    assert shown(names, most=2) == "a, b and 5 more"
+    assert shown([str(tmp_path), "/else/a.py"]) == "/else/a.py"
+    assert shown([str(tmp_path)]) == "."
+
+
+READER = """
+import os, sys
+from cifar_report.cli.watch_files import tell_of_reads
+told = []
+tell_of_reads(lambda seen: told.append((os.path.relpath(seen.path), seen.state is None)))
+sys.path.insert(0, os.getcwd())
+import cached, plain, email.mime.audio
+open("read.txt").read(); open("read.txt").read()
+open("both.txt", "a").write(""); open("both.txt").read()
+open("later.txt").read(); open("later.txt", "a").write("")
+try: open("missing.txt")
+except OSError: pass
+os.close(os.open(b"bytes.txt", os.O_RDONLY)); open("/dev/null").close()
+print(told)
+"""
+
+
+def test_what_is_opened_to_be_read_is_known_by_its_source_once(tmp_path):
+    for name in ("cached.py", "plain.py", "read.txt", "both.txt", "later.txt", "bytes.txt"):
+        (tmp_path / name).write_text("")
+    py_compile.compile(str(tmp_path / "cached.py"))
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", READER], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert ast.literal_eval(done.stdout) == [
+        ("cached.py", False), ("plain.py", False), ("read.txt", False), ("both.txt", True),
+        ("later.txt", False), ("later.txt", True), ("bytes.txt", False),
+    ]  # fmt: skip
