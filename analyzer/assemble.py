@@ -17,13 +17,14 @@ from cifar_report.analyzer.field_description import describe
 from cifar_report.analyzer.graph import Node, Trace, Value
 from cifar_report.analyzer.inputs import read_inputs
 from cifar_report.analyzer.isolation import uncollected
+from cifar_report.analyzer.maker import maker
 from cifar_report.analyzer.memory import activation_memory
 from cifar_report.analyzer.receptive_field import RULES, Fields, compute_fields, moves
-from cifar_report.analyzer.rows import Rows, lay_out, make_layers
+from cifar_report.analyzer.rows import lay_out, make_layers
 from cifar_report.analyzer.structure import find_structures
 from cifar_report.analyzer.trace import trace_network
-from cifar_report.analyzer.windows import CONVOLUTIONS, POOLS, convolution, pool
 from cifar_report.analyzer.tracer import Rung
+from cifar_report.analyzer.windows import CONVOLUTIONS, POOLS, convolution, pool
 
 
 @uncollected()
@@ -33,8 +34,8 @@ def analyze(
     *,
     inputs: Any = None,
     name: str | None = None,
-) -> Analysis:
     only: Rung | None = None,
+) -> Analysis:
     """Analyse a network for one input shape.
 
     Args:
@@ -45,9 +46,9 @@ def analyze(
             or a dict for arguments by keyword. Receptive fields refer to the first that has channels
             and a map.
         name: how to call it in reports; its class's name by default.
-
         only: what to run it on, instead of the first of meta, fake and real tensors that works; an error
             then comes at once and without an explanation.
+
     Raises:
         UsageError: not a module, or no shape.
         ModelError: its forward raises; says in which layer.
@@ -111,7 +112,7 @@ def analyze(
         layers=layers,
         operators=tuple(
             [
-                _operator(node, cost, rows, field_of(node.outputs[0]))
+                _operator_of(node, cost, rows.row_of_node[node.index], field_of(node.outputs[0]))
                 for node, cost in zip(trace.nodes, costs, strict=True)
                 if node.outputs
             ]
@@ -149,21 +150,24 @@ def _operator_name(node: Node, trace: Trace) -> str:
     return f"{node.op} in {trace.calls[node.call].path or 'the network itself'}"
 
 
-def _operator(node: Node, cost: Cost, rows: Rows, field: ReceptiveField) -> Operator:
+def _operator_of(node: Node, cost: Cost, row: int, field: ReceptiveField) -> Operator:
     attributes = {}
     if node.op in CONVOLUTIONS:
         attributes = convolution(node).to_dict()
     elif node.op in POOLS:
         attributes = pool(node).to_dict()
-    return Operator(
-        index=node.index,
-        op=node.op,
-        layer=rows.row_of_node[node.index],
-        inputs=tuple(dict.fromkeys(value.producer for value in node.live_inputs)),
-        output_shape=node.outputs[0].shape,
-        macs=cost.macs,
-        elementwise=cost.elementwise,
-        dmas=cost.dmas,
-        receptive_field=field,
-        attributes=attributes,
+    return _operator(
+        node.index,
+        node.op,
+        row,
+        tuple(dict.fromkeys([value.producer for value in node.live_inputs])),
+        node.outputs[0].shape,
+        cost.macs,
+        cost.elementwise,
+        cost.dmas,
+        field,
+        attributes,
     )
+
+
+_operator = maker(Operator)

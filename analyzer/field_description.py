@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from cifar_report.analyzer.analysis import ReceptiveField
 from cifar_report.analyzer.graph import Value
+from cifar_report.analyzer.maker import maker
 from cifar_report.analyzer.receptive_field import Fields, Shadows
 from cifar_report.analyzer.shadow import FAR, Array, Shadow, Shape, along, constant_along, expand, full
 
@@ -24,14 +26,15 @@ def describe(
         layer_name: names the layer of a node, for a global field's cause.
         op_name: names a node's operator, for an unknown field's cause.
     """
-    if value.id in fields.unknown:
-        return ReceptiveField(kind="unknown", cause=op_name(fields.unknown[value.id]))
     shadows = fields.shadows.get(value.id)
     if shadows is None:
-        return ReceptiveField(kind="unknown", cause="it doesn't depend on the network's input")
-    known = fields.described.get((id(shadows), value.shape))
+        blame = fields.unknown.get(value.id)
+        cause = "it doesn't depend on the network's input" if blame is None else op_name(blame)
+        return ReceptiveField(kind="unknown", cause=cause)
+    key = id(shadows), value.shape if any([shadow.dim is not None for shadow in shadows]) else ()
+    known = fields.described.get(key)
     if known is None:
-        known = fields.described[id(shadows), value.shape] = _describe(shadows, value, fields, layer_name)
+        known = fields.described[key] = _describe(shadows, value, fields, layer_name)
     return known
 
 
@@ -43,19 +46,16 @@ def _describe(
     causes = [s.cause for s, size in zip(shadows, fields.image, strict=True) if size > 1]
     everywhere = [cause for cause in causes if cause is not None]
     cause = max(everywhere) if everywhere and len(everywhere) == len(causes) else None
-    return ReceptiveField(
-        kind="local" if cause is None else "global",
-        size=tuple([part.size for part in parts]),
-        stride=tuple([part.stride for part in parts]),
-        start=tuple([part.start for part in parts]),
-        uniform=all(part.uniform for part in parts),
-        visible=tuple([part.visible for part in parts]),
-        cause=None if cause is None else layer_name(cause),
-    )
+    size, stride, start, uniform, visible = zip(*parts, strict=True) if parts else ((),) * 5
+    if cause is None:
+        return _field("local", size, stride, start, all(uniform), visible)
+    return _field("global", size, stride, start, all(uniform), visible, layer_name(cause))
 
 
-@dataclass(frozen=True, slots=True)
-class _Axis:
+_field = maker(ReceptiveField)
+
+
+class _Axis(NamedTuple):
     size: int
     stride: float
     start: float

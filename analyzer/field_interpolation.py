@@ -34,11 +34,8 @@ def _interpolate(node: Node, shadows: Lookup) -> Shadows:
     ]
     result = []
     for shadow in shadows(value):
-        shape = value.shape
         for axis, (units, step) in enumerate(tables):
-            dim = 2 + axis
-            shadow = resample(shadow, shape, dim, out[dim], units, step)
-            shape = (*shape[:dim], out[dim], *shape[dim + 1 :])
+            shadow = resample(shadow, len(out), 2 + axis, out[2 + axis], units, step)
         result.append(shadow)
     return tuple(result)
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from cifar_report.analyzer import windows
 from cifar_report.analyzer.constants import table
-from cifar_report.analyzer.field_windows import with_holes
+from cifar_report.analyzer.field_windows import slid, with_holes
 from cifar_report.analyzer.graph import Node
 from cifar_report.analyzer.receptive_field import Lookup, NoRule, Shadows, field_rule
 from cifar_report.analyzer.shadow import Array, Shadow, Shape, expand, regular
 from cifar_report.analyzer.shadow_union import hull, union
-from cifar_report.analyzer.shadow_units import resample, transposed_window, window
+from cifar_report.analyzer.shadow_units import resample
 from cifar_report.analyzer.shapes import spread
 
 
@@ -23,18 +23,7 @@ def _pool(node: Node, shadows: Lookup) -> Shadows:
     settings, value = windows.pool(node), node.args[0]
     out = node.outputs[0].shape
     first = len(value.shape) - len(settings.kernel)
-    result = []
-    for shadow in shadows(value):
-        shape = value.shape
-        for axis, kernel in enumerate(settings.kernel):
-            dim = first + axis
-            shadow = window(
-                shadow, shape, dim, out[dim], kernel,
-                settings.stride[axis], settings.padding[axis], settings.dilation[axis],
-            )  # fmt: skip
-            shape = (*shape[:dim], out[dim], *shape[dim + 1 :])
-        result.append(shadow)
-    return tuple(result)
+    return tuple([slid(s, settings, first, out) for s in shadows(value)])
 
 
 @field_rule("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "_adaptive_avg_pool2d",
@@ -46,19 +35,17 @@ def _adaptive_pool(node: Node, shadows: Lookup) -> Shadows:
     axes = 1 if node.op.endswith("1d") else 2 if node.op.endswith("2d") else 3
     result = []
     for shadow in shadows(value):
-        shape = value.shape
-        for dim in range(len(shape) - axes, len(shape)):
-            n, m = shape[dim], out[dim]
+        for dim in range(len(out) - axes, len(out)):
+            n, m = value.shape[dim], out[dim]
             if m == 1:
-                shadow = hull(shadow, shape, [dim])
+                shadow = hull(shadow, value.shape, [dim])
             elif n != m:
                 period = m // gcd(n, m)
                 first = [j * n // m for j in range(period)]
                 last = [-(-(j + 1) * n // m) - 1 for j in range(period)]
                 width = max(b - a for a, b in zip(first, last, strict=True))
                 units = np.minimum(np.array(first)[:, None] + np.arange(width + 1), np.array(last)[:, None])
-                shadow = resample(shadow, shape, dim, m, units, n // gcd(n, m))
-            shape = (*shape[:dim], m, *shape[dim + 1 :])
+                shadow = resample(shadow, len(out), dim, m, units, n // gcd(n, m))
         result.append(shadow)
     return tuple(result)
 
@@ -70,19 +57,12 @@ def _unpool(node: Node, shadows: Lookup) -> Shadows:
     pool = shadows.nodes[indices.producer] if indices.live else None
     if pool is None or pool.op not in windows.POOLS or pool.outputs[0].shape != value.shape:
         raise NoRule
-    settings, out = windows.pool(pool), node.outputs[0].shape
+    settings, out = windows.pool(pool)._replace(transposed=True), node.outputs[0].shape
     first = len(value.shape) - len(settings.kernel)
     fields = []
     for axes in zip(shadows(indices), shadows(value) if value.live else shadows(indices), strict=True):
-        shadow, shape = union([(s, value.shape) for s in axes], value.shape, node.index), value.shape
-        for axis, kernel in enumerate(settings.kernel):
-            dim = first + axis
-            shadow = transposed_window(
-                shadow, shape, dim, out[dim], kernel,
-                settings.stride[axis], settings.padding[axis], settings.dilation[axis],
-            )  # fmt: skip
-            shape = (*shape[:dim], out[dim], *shape[dim + 1 :])
-        fields.append(shadow)
+        shadow = union([(s, value.shape) for s in axes], value.shape, node.index)
+        fields.append(slid(shadow, settings, first, out))
     return with_holes(tuple(fields), settings, out, first)
 
 

@@ -30,6 +30,8 @@ from cifar_report.analyzer.shadow_units import resample
 def permuted(shadow: Shadow, order: Sequence[int]) -> Shadow:
     """Return a shadow with the tensor's dimensions in a new order."""
     lo, hi = shadow.lo, shadow.hi
+    if shadow.plain and shadow.dim is None:
+        return shadow
     return Shadow(
         lo if isinstance(lo, int) else lo.transpose(order),
         hi if isinstance(hi, int) else hi.transpose(order),
@@ -114,6 +116,8 @@ def blocks(shape: Shape, new_shape: Shape) -> list[tuple[list[int], list[int]]]:
 
 def without_dim(shadow: Shadow, dim: int) -> Shadow:
     """Return a shadow of a tensor that lost a dimension along which nothing varies any more."""
+    if shadow.plain and shadow.dim is None:
+        return shadow
     lo, hi = (b if isinstance(b, int) else b.squeeze(dim) for b in (shadow.lo, shadow.hi))
     moved = shadow.dim - 1 if shadow.dim is not None and shadow.dim > dim else shadow.dim
     return replace(shadow, lo=lo, hi=hi, dim=moved)
@@ -121,6 +125,8 @@ def without_dim(shadow: Shadow, dim: int) -> Shadow:
 
 def with_dim(shadow: Shadow, dim: int) -> Shadow:
     """Return a shadow of a tensor that got a new dimension of size 1."""
+    if shadow.plain and shadow.dim is None:
+        return shadow
     lo, hi = (b if isinstance(b, int) else np.expand_dims(b, dim) for b in (shadow.lo, shadow.hi))
     moved = shadow.dim + 1 if shadow.dim is not None and shadow.dim >= dim else shadow.dim
     return replace(shadow, lo=lo, hi=hi, dim=moved)
@@ -142,7 +148,7 @@ def sliced(shadow: Shadow, shape: Shape, dim: int, start: int, step: int, out: i
             for b in (lo, hi)
         )
         return Shadow(lo, hi, shadow.dim, shadow.advance, shadow.period, shadow.cause)
-    return resample(shadow, shape, dim, out, np.array([[start]]), step)
+    return resample(shadow, len(shape), dim, out, np.array([[start]]), step)
 
 
 def at_index(shadow: Shadow, shape: Shape, dim: int, index: int) -> Shadow:

@@ -10,7 +10,7 @@ from cifar_report.analyzer import windows
 from cifar_report.analyzer.field_mixing import mark_global
 from cifar_report.analyzer.graph import Node
 from cifar_report.analyzer.receptive_field import Lookup, Shadows, field_rule
-from cifar_report.analyzer.shadow import EMPTY, Array, Shadow, Shape, emptied, expand
+from cifar_report.analyzer.shadow import EMPTY, Array, Shadow, Shape, constant_along, emptied, expand
 from cifar_report.analyzer.shadow_union import hull, union
 from cifar_report.analyzer.shadow_units import transposed_window, window
 
@@ -25,8 +25,6 @@ def mix_channels(shadow: Shadow, shape: Shape, dim: int, groups: int, out_channe
         groups: of channels.
         out_channels: how many come out.
     """
-    if shadow.plain and shadow.dim != dim:
-        return shadow
     if groups == 1:
         return hull(shadow, shape, [dim])
     if groups == shape[dim] == out_channels:
@@ -49,23 +47,35 @@ def mix_channels(shadow: Shadow, shape: Shape, dim: int, groups: int, out_channe
             "convolution", "_convolution")  # fmt: skip
 def _convolution(node: Node, shadows: Lookup) -> Shadows:
     settings, value = windows.convolution(node), node.args[0]
-    out = node.outputs[0].shape
-    slide = transposed_window if settings.transposed else window
+    shape, out = value.shape, node.outputs[0].shape
     channels = len(value.shape) - len(settings.kernel) - 1  # an unbatched input has its channels at 0
     result = []
     for shadow in shadows(value) if value.live else (EMPTY,) * len(shadows(node.live_inputs[0])):
-        shadow = mix_channels(shadow, value.shape, channels, settings.groups, out[channels])
-        shape = (*value.shape[:channels], out[channels], *value.shape[channels + 1 :])
-        for axis, kernel in enumerate(settings.kernel):
-            dim = axis + channels + 1
-            shadow = slide(
-                shadow, shape, dim, out[dim], kernel,
-                settings.stride[axis], settings.padding[axis], settings.dilation[axis],
-            )  # fmt: skip
-            shape = (*shape[:dim], out[dim], *shape[dim + 1 :])
-        result.append(shadow)
+        if not shadow.plain or shadow.dim == channels:
+            shadow = mix_channels(shadow, shape, channels, settings.groups, out[channels])
+        result.append(slid(shadow, settings, channels + 1, out))
     fields = with_holes(tuple(result), settings, out, channels + 1) if settings.transposed else tuple(result)
     return fields if len(node.live_inputs) == 1 and value.live else _with_weights(node, shadows, fields)
+
+
+def slid(shadow: Shadow, settings: windows.Window, first: int, out: Shape) -> Shadow:
+    """Return the shadow after a window slid along all its axes.
+
+    Args:
+        shadow: of the operator's input.
+        settings: of the window.
+        first: the dimension along which its first axis slides.
+        out: the shape of the operator's output.
+    """
+    slide = transposed_window if settings.transposed else window
+    for axis, kernel in enumerate(settings.kernel):
+        dim = first + axis
+        if dim == shadow.dim or not constant_along(shadow, dim):
+            shadow = slide(
+                shadow, len(out), dim, out[dim], kernel,
+                settings.stride[axis], settings.padding[axis], settings.dilation[axis],
+            )  # fmt: skip
+    return shadow
 
 
 def _with_weights(node: Node, shadows: Lookup, fields: Shadows) -> Shadows:

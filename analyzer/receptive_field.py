@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
+from operator import is_
 from typing import TypeVar
 
 from cifar_report.analyzer.analysis import ReceptiveField
@@ -73,7 +74,7 @@ class Fields:
     image: Shape
     """The input's size along each axis."""
     described: dict[tuple[int, Shape], ReceptiveField] = field(default_factory=dict)
-    """By identity of the shadows, which most operators hand on, and a tensor's shape."""
+    """By identity of the shadows, which most operators hand on, and a tensor's shape where it matters."""
 
     def of(self, value: Value) -> Shadows | None:
         """Return a value's shadows; None where they are unknown."""
@@ -105,32 +106,34 @@ def compute_fields(trace: Trace) -> Fields:
     layered: set[int] = set()
     result: Shadows | list[Shadows]
     for node in trace.nodes:
-        if not node.live_inputs:
+        live = node.live_inputs
+        if not live:
             continue
         blame = None
         if fields.unknown:
-            blame = next((fields.unknown[v.id] for v in node.live_inputs if v.id in fields.unknown), None)
+            blame = next((fields.unknown[v.id] for v in live if v.id in fields.unknown), None)
         rule = RULES.get(node.op)
         if blame is None and rule is not None:
             try:
-                if layered and any(value.id in layered for value in node.live_inputs):
+                if layered and any(value.id in layered for value in live):
                     result = _layer_by_layer(rule, node, lookup)
                 else:
                     result = rule(node, lookup)
             except NoRule:
                 blame = node.index
             else:
+                before = shadows[live[0].id]
                 several = result if isinstance(result, list) else [result] * len(node.outputs)
                 for value, own in zip(node.outputs, several, strict=True):
-                    for shadow in own:
-                        if shadow.dim is None:
-                            own = _global_if_whole(own, value.shape, fields.image, node.index)
-                            if any(shadow.others for shadow in own):
-                                layered.add(value.id)
-                            break
+                    if all(map(is_, own, before)):
+                        own = before  # one description serves both
+                    if any([shadow.dim is None and shadow.cause is None for shadow in own]):
+                        own = _global_if_whole(own, value.shape, fields.image, node.index)
+                    if any([shadow.others for shadow in own]):
+                        layered.add(value.id)
                     shadows[value.id] = own
                 continue
-        if blame is None and all(sees_nothing(shadows[value.id]) for value in node.live_inputs):
+        if blame is None and all(sees_nothing(shadows[value.id]) for value in live):
             # Whatever the operator does to tokens, or to another input, it shows it nothing of the image.
             shadows.update({value.id: (EMPTY,) * len(axes) for value in node.outputs})
             continue
@@ -141,13 +144,11 @@ def compute_fields(trace: Trace) -> Fields:
 
 def _global_if_whole(shadows: Shadows, shape: Shape, image: Shape, node: int) -> Shadows:
     """Name the operator that spread one value, which saw the whole image, over a map."""
-    if prod(shape[2:]) == 1:
-        return shadows
     whole = [
         s.dim is None and s.cause is None and s.plain and s.lo <= 0 and s.hi >= size - 1
         for s, size in zip(shadows, image, strict=True)
     ]
-    if not any(whole):
+    if not any(whole) or prod(shape[2:]) == 1:
         return shadows
     return tuple([
         replace(s, cause=node) if sees else s for s, sees in zip(shadows, whole, strict=True)

@@ -31,9 +31,13 @@ FAR = 1 << 40
 """Beyond any pixel: the bounds of an empty interval are (FAR, -FAR)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Shadow:
-    """The intervals of one tensor along one input axis; see the module's docstring."""
+    """The intervals of one tensor along one input axis; see the module's docstring.
+
+    Nobody changes one, because tensors share them. It isn't frozen because one is made for every
+    operator and axis, and making a frozen one takes four times as long.
+    """
 
     lo: Bounds
     hi: Bounds
@@ -67,8 +71,8 @@ class Shadow:
         """Return whether both are plain and the same. Arrays are not worth comparing."""
         if self is other:
             return True
-        plain = self.plain and other.plain
-        return plain and (self.lo, self.hi, self.pattern) == (other.lo, other.hi, other.pattern)
+        alike = self.dim == other.dim and self.advance == other.advance
+        return alike and self.plain and other.plain and self.lo == other.lo and self.hi == other.hi
 
 
 EMPTY = Shadow(FAR, -FAR)
@@ -195,20 +199,26 @@ def _pattern(lo: Array, hi: Array, dim: int) -> tuple[int, int] | None:
     heads = [_line(bounds, dim)[: 2 * _LONGEST_PERIOD].tolist() for bounds in (lo, hi)]
     holes = max(heads[0]) >= FAR // 2
     for period in range(1, min(size // 2, _LONGEST_PERIOD) + 1):
-        if holes or _repeats(heads[0], heads[1], period):
+        if _repeats(heads[0], heads[1], period, holes):
             advance = _advance(lo, hi, dim, period)
             if advance is not None:
                 return period, advance
     return None
 
 
-def _repeats(low: list[int], high: list[int], period: int) -> bool:
-    advance = low[period] - low[0]
-    return advance > 0 and all(
-        line[index + period] - line[index] == advance
-        for line in (low, high)
-        for index in range(len(line) - period)
-    )
+def _repeats(low: list[int], high: list[int], period: int, holes: bool) -> bool:
+    """Return whether the bounds of a line may repeat; with holes, units that see nothing go along."""
+    advance = None
+    for index, later in zip(range(len(low)), range(period, len(low)), strict=False):
+        if holes and (low[index] > high[index] or low[later] > high[later]):
+            if low[index] <= high[index] or low[later] <= high[later]:
+                return False
+            continue
+        step = low[later] - low[index]
+        if step <= 0 or high[later] - high[index] != step or advance not in (None, step):
+            return False
+        advance = step
+    return True
 
 
 def _advance(lo: Array, hi: Array, dim: int, period: int) -> int | None:

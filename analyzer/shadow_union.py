@@ -125,6 +125,8 @@ def hull(shadow: Shadow, shape: Shape, dims: Sequence[int]) -> Shadow:
     """Return the shadow after mixing all units along some dimensions, which become size 1."""
     lo, hi, dim = shadow.lo, shadow.hi, shadow.dim
     advance = shadow.advance
+    if shadow.plain and dim not in dims:
+        return shadow
     if dim in dims and dim is not None:
         size = shape[dim]
         if shadow.plain:

@@ -26,7 +26,7 @@ NO_UNIT = FAR
 
 
 def window(
-    shadow: Shadow, shape: Shape, dim: int, out: int, kernel: int, stride: int, padding: int, dilation: int
+    shadow: Shadow, rank: int, dim: int, out: int, kernel: int, stride: int, padding: int, dilation: int
 ) -> Shadow:
     """Return the shadow after a sliding window along one dimension: convolution, pool, unfold.
 
@@ -47,11 +47,11 @@ def window(
     elif constant_along(shadow, dim):
         return shadow
     units = np.arange(kernel)[None, :] * dilation - padding
-    return resample(shadow, shape, dim, out, units, stride)
+    return resample(shadow, rank, dim, out, units, stride)
 
 
 def transposed_window(
-    shadow: Shadow, shape: Shape, dim: int, out: int, kernel: int, stride: int, padding: int, dilation: int
+    shadow: Shadow, rank: int, dim: int, out: int, kernel: int, stride: int, padding: int, dilation: int
 ) -> Shadow:
     """Return the shadow after a transposed convolution along one dimension.
 
@@ -60,15 +60,15 @@ def transposed_window(
     """
     sources = np.arange(stride)[:, None] + padding - (np.arange(kernel) * dilation)[None, :]
     units = np.where(sources % stride == 0, sources // stride, NO_UNIT)
-    return resample(shadow, shape, dim, out, units, 1)
+    return resample(shadow, rank, dim, out, units, 1)
 
 
-def resample(shadow: Shadow, shape: Shape, dim: int, out: int, units: Array, step: int) -> Shadow:
+def resample(shadow: Shadow, rank: int, dim: int, out: int, units: Array, step: int) -> Shadow:
     """Return the shadow after an operator whose units see given units along one dimension.
 
     Args:
         shadow: of the operator's input.
-        shape: of the operator's input.
+        rank: how many dimensions it has.
         dim: the dimension.
         out: the output's size along it.
         units: (J, T) what outputs 0 .. J - 1 see, `NO_UNIT` where it is fewer than T.
@@ -79,14 +79,14 @@ def resample(shadow: Shadow, shape: Shape, dim: int, out: int, units: Array, ste
             return shadow
         repeats = -(-out // len(units))
         every = _repeat(units, step, repeats)[:out]
-        lo, hi = (_gather_edges(full(b, len(shape)), every, dim, low) for b, low in _both(shadow))
+        lo, hi = (_gather_edges(full(b, rank), every, dim, low) for b, low in _both(shadow))
         lo, hi = keep_empty(lo, hi)
         if shadow.dim is None:
             return regular(lo, hi, shadow)
         return replace(shadow, lo=plain_bounds(squeezed(lo)), hi=plain_bounds(squeezed(hi)))
     repeats = shadow.period // gcd(shadow.period, step)
     every = _repeat(units, step, repeats)
-    lo, hi = (_gather(full(b, len(shape)), every, dim, low, shadow) for b, low in _both(shadow))
+    lo, hi = (_gather(full(b, rank), every, dim, low, shadow) for b, low in _both(shadow))
     lo, hi = keep_empty(lo, hi)
     return _compact(shadow, lo, hi, dim, shadow.advance * (step * repeats) // shadow.period, len(every))
 
