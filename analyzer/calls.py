@@ -7,6 +7,7 @@ module's own hooks run.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,17 +43,26 @@ class Calls:
         return not self.stack or threading.get_ident() != self.thread
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Note every call of a module on this thread."""
+    def watched(self, instead: Callable[[nn.Module, tuple[Any, ...]], Tensor | None]) -> Iterator[None]:
+        """Note every call of a module on this thread.
+
+        Args:
+            instead: gets a module, which has been entered, and its arguments; returns its output, or None
+                to have it run.
+        """
         base: Any = nn.Module
         original = base._call_impl
+        compiler_loaded = "torch._dynamo" in sys.modules
+        thread, this_thread = self.thread, threading.get_ident
 
         def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() != self.thread:
+            if this_thread() != thread:
                 return original(module, *args, **kwargs)
             entered = self.enter(module, args, kwargs)
             try:
-                output = original(module, *args, **kwargs)
+                output = None if kwargs else instead(module, args)
+                if output is None:
+                    output = original(module, *args, **kwargs)
             except BaseException as error:
                 self.abandon(entered, error)
                 raise
@@ -64,24 +74,27 @@ class Calls:
             yield
         finally:
             base._call_impl = original
+            if not compiler_loaded and "torch._dynamo" in sys.modules:
+                _replace_in_compiler(call, original)
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModuleCall:
         """Begin a call."""
+        trace, key = self.trace, id(module)
         parent = self.stack[-1] if self.stack else None
-        path = self.trace.tree.paths.get(id(module))
+        path = trace.tree.paths.get(key)
         if path is None:
             path = f"{parent.path}.{type(module).__name__}".lstrip(".") if parent else ""
         call = ModuleCall(
-            index=len(self.trace.calls),
-            path=path,
-            module=module,
-            parent=parent.index if parent else -1,
-            depth=parent.depth + 1 if parent else 0,
-            first_node=len(self.trace.nodes),
-            reused=id(module) in self.called,
+            len(trace.calls),
+            path,
+            module,
+            parent.index if parent else -1,
+            parent.depth + 1 if parent else 0,
+            len(trace.nodes),
+            reused=key in self.called,
         )
-        self.called.add(id(module))
-        self.trace.calls.append(call)
+        self.called.add(key)
+        trace.calls.append(call)
         self.stack.append(call)
         call.inputs = self.values_in((args, kwargs) if kwargs else args)
         return call
@@ -110,7 +123,20 @@ class Calls:
 
     def values_in(self, data: Any) -> tuple[Value, ...]:
         """Return the values of the tensors in nested arguments or outputs."""
+        if type(data) is tuple and len(data) == 1:
+            data = data[0]
+        if isinstance(data, Tensor):
+            return (self.value_of(data),)
         return tuple([self.value_of(tensor) for tensor in _tensors(data)])
+
+
+def _replace_in_compiler(ours: Any, original: Any) -> None:
+    """Give the compiler torch's own function back: it keeps what it finds when a forward first imports it."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("torch._dynamo."):
+            for attribute, value in list(vars(module).items()):
+                if value is ours:
+                    setattr(module, attribute, original)
 
 
 def _tensors(data: Any) -> list[Tensor]:

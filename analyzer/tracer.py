@@ -20,13 +20,14 @@ from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
 
 from cifar_report.analyzer.calls import Calls
 from cifar_report.analyzer.graph import ModuleCall, Node, Trace, Value
+from cifar_report.analyzer.layers import LAYERS, read_layer
 from cifar_report.analyzer.ledger import Ledger
 from cifar_report.analyzer.operators import (
     HIDDEN_WRITES,
@@ -128,6 +129,29 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             if result is not NotImplemented:
                 return result
         return self.record_kernel(func, op, node, args, kwargs)
+
+    def instead(self, module: nn.Module, args: tuple[Any, ...]) -> Tensor | None:
+        """Record the one operator of a layer of torch's own without running it, or return None.
+
+        Whatever else may watch the layer run, a mode of the network's author say, has to see it run.
+        """
+        if type(module) not in LAYERS or not self.shapes or len(args) != 1 or type(args[0]) is not Tensor:
+            return None
+        if torch._C._len_torch_dispatch_stack() != 1 or torch._C._len_torch_function_stack():
+            return None
+        value = getattr(args[0], "_traced", None)
+        layer = None if value is None else read_layer(module, len(value.shape))
+        if layer is None:
+            return None
+        op, arguments = layer
+        inputs: list[Value] = []
+        symbols = tuple(self.read((args[0], *arguments), inputs))
+        shape = self.shapes[op.name](symbols, {})
+        if shape is None:
+            return None
+        node = Node(len(self.trace.nodes), op.name, symbols, {}, (), self.stack[-1].index, inputs)
+        with torch._C._DisableTorchDispatch():
+            return self.record_shape(node, op, shape, inputs[0].dtype, (args[0], *arguments))
 
     def run_constant(
         self, func: Any, op: Op, symbols: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]

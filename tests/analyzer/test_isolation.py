@@ -6,6 +6,7 @@ import copy
 import gc
 import os
 import random
+import subprocess
 import sys
 import threading
 import warnings
@@ -359,3 +360,23 @@ def test_nothing_of_a_trace_is_left_in_memory(needs_values: bool) -> None:
     gc.collect()
     analyze(module)
     assert not any(type(thing).__module__ == "cifar_report.analyzer.graph" for thing in gc.get_objects())
+
+
+IMPORTS_THE_COMPILER = """
+from torch import nn
+from cifar_report.analyzer.assemble import analyze
+
+class Imports(nn.Module):
+    def forward(self, x):
+        import torch._dynamo
+        return x + 1
+
+analyze(Imports())
+import torch._dynamo.utils
+assert torch._dynamo.utils.unpatched_nn_module_call_impl is nn.Module._call_impl
+"""
+
+
+def test_a_compiler_that_is_imported_by_the_forward_gets_torchs_own_functions() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTS_THE_COMPILER], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
