@@ -40,12 +40,14 @@ def compute_boxes(trace: Trace, fields: Fields) -> dict[int, Box]:
                 continue
             for value, wanted in _pull_back(node, out, box):
                 known = boxes.get(value.id)
-                boxes[value.id] = _hull(known, wanted) if known else wanted
+                boxes[value.id] = wanted if known is None or known == wanted else _hull(known, wanted)
     return boxes
 
 
 def _hull(left: Box, right: Box) -> Box:
-    return tuple([(min(a[0], b[0]), max(a[1], b[1])) for a, b in zip(left, right, strict=True)])
+    return tuple([
+        a if a == b else (min(a[0], b[0]), max(a[1], b[1])) for a, b in zip(left, right, strict=True)
+    ])  # fmt: skip
 
 
 def _middle(value: Value, fields: Fields) -> Box:
@@ -57,14 +59,14 @@ def _middle(value: Value, fields: Fields) -> Box:
 
 
 def _pull_back(node: Node, out: Value, box: Box) -> list[tuple[Value, Box]]:
-    values = list(node.live_inputs)
+    values = node.live_inputs
     if node.op in _SAME:
         return [(value, _aligned(value, out, box)) for value in values]
     rule = _RULES.get(node.op)
     if rule is not None:
         wanted = rule(node, out, box)
         if wanted is not None:
-            return [(values[0], wanted), *((value, whole(value)) for value in values[1:])]
+            return [(values[0], wanted), *[(value, whole(value)) for value in values[1:]]]
     if node.op == "copy":
         return [(value, _aligned(value, out, box)) for value in values if value is node.args[1]]
     if node.op in ("write_slice", "write_select"):
@@ -76,6 +78,8 @@ def _pull_back(node: Node, out: Value, box: Box) -> list[tuple[Value, Box]]:
 
 def _aligned(value: Value, out: Value, box: Box) -> Box:
     """Return the box of an operand, which may have been broadcast."""
+    if value.shape == out.shape:
+        return box
     extra = len(box) - len(value.shape)
     return tuple([
         (0, 0) if size == 1 and wide > 1 else interval

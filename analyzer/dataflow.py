@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 from cifar_report.analyzer.graph import Node, Trace, Value
 
@@ -20,12 +21,16 @@ class Dataflow:
     def __init__(self, trace: Trace, layer_name: Callable[[int], str]) -> None:
         self.trace = trace
         self.layer_name = layer_name
-        self.consumers: dict[int, list[Node]] = {}
-        """By value id."""
-        for node in trace.nodes:
+        self._next: dict[object, dict[int, int]] = {}
+
+    @cached_property
+    def consumers(self) -> dict[int, list[Node]]:
+        """The nodes that read a value, by its id."""
+        found: dict[int, list[Node]] = {}
+        for node in self.trace.nodes:
             for value in dict.fromkeys(node.live_inputs):
-                self.consumers.setdefault(value.id, []).append(node)
-        self._next: dict[object, dict[int, Node]] = {}
+                found.setdefault(value.id, []).append(node)
+        return found
 
     def name(self, node: Node) -> str:
         """Return the name of a node's layer."""
@@ -47,12 +52,14 @@ class Dataflow:
         known = self._next.get(key)
         if known is None:
             known = self._next[key] = {}
-            for earlier in reversed(self.trace.nodes):
-                reached = [child if test(child) else known.get(child.index) for child in self.after(earlier)]
-                hits = [child for child in reached if child is not None]
-                if hits:
-                    known[earlier.index] = min(hits, key=lambda child: child.index)
-        return known.get(node.index)
+            for child in reversed(self.trace.nodes):
+                first = child.index if test(child) else known.get(child.index)
+                if first is not None:
+                    for value in child.live_inputs:
+                        if first < known.get(value.producer, len(self.trace.nodes)):
+                            known[value.producer] = first
+        found = known.get(node.index)
+        return None if found is None else self.trace.nodes[found]
 
     def descendants(self, node: Node, seen: set[int]) -> Iterator[Node]:
         """Yield the nodes that depend on a node, but for those seen before, which become seen."""

@@ -85,7 +85,7 @@ def find_blocks(flow: Dataflow, shrinkings: Mapping[int, Shrinking]) -> Iterator
     levels: dict[int, int] = {}
     blocks: dict[int, list[Node]] = {}
     for node in flow.trace.nodes:
-        level = max([levels.get(value.id, 0) for value in node.live_inputs], default=0)
+        level = max([levels.get(value.id, 0) for value in node.live_inputs], default=0) if levels else 0
         if node.op in windows.CONVOLUTIONS:
             value: Value = node.args[0]
             if value.live and max(map_size(value), default=1) > 1:
@@ -94,7 +94,8 @@ def find_blocks(flow: Dataflow, shrinkings: Mapping[int, Shrinking]) -> Iterator
         if how is not None and how.is_transition and max(how.after) > 1:
             level += 1
         if level:
-            levels.update([(value.id, level) for value in node.outputs])
+            for output in node.outputs:
+                levels[output.id] = level
     for number, level in enumerate(sorted(blocks), start=1):
         nodes = blocks[level]
         size = spelled(map_size(nodes[0].args[0]))

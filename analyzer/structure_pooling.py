@@ -119,13 +119,13 @@ def of_reduction(flow: Dataflow, node: Node, dims: Dims) -> Finding:
     value: Value = node.args[0]
     size = spelled(tuple([value.shape[dim] for dim in dims]))
     rank = len(value.shape)
-    key = ("spreads", rank, tuple([dim for dim in dims if value.shape[dim] > 1]))
+    wide = tuple([dim for dim in dims if value.shape[dim] > 1])
 
     def spreads(child: Node) -> bool:
         shape = child.outputs[0].shape if child.outputs else ()
-        return len(shape) == rank and all(shape[dim] > 1 for dim in dims if value.shape[dim] > 1)
+        return len(shape) == rank and all([shape[dim] > 1 for dim in wide])
 
-    child = flow.first_descendant(node, key, spreads)
+    child = flow.first_descendant(node, ("spreads", rank, wide), spreads)
     if child is not None:
         detail = (
             f"{size} to 1x1, but {flow.name(child)} spreads it over a map again: a gate "
