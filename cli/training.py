@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +21,8 @@ from cifar_report.cli.training_options import Request
 
 if TYPE_CHECKING:
     from cifar_report.analyzer.constraints import Verdict
+    from cifar_report.trainer.claim import Claim
+    from cifar_report.trainer.listen import Listener
     from cifar_report.trainer.run import Run
 
 NAMED_DATA = ("cifar10", "digits")
@@ -36,27 +41,58 @@ def run_training(context: click.Context, request: Request) -> Run:
         UsageError: an option, the data or the output folder is wrong.
         ModelError: the network can't be loaded, doesn't fit the data, or training fails.
     """
+    from cifar_report.cli.progress import showing
+
     folder = request.resume or request.out
-    with _interruptible(lambda: folder):
+    with _interruptible(lambda: folder), showing() as listener:
         if request.resume:
             _refuse_beside_resume(context)
-            return _resume(request.resume, request.workers)
-        from cifar_report.trainer.place import check_place, free_place
+            begun = _request_of(request.resume)
+            if begun is None:
+                return _resume(request.resume, request.workers, listener)
+            talk(f"{request.resume}: no epoch was begun, so this is the first")
+            return _train(begun, request.resume, listener)
+        from cifar_report.trainer.place import free_place
 
         if folder is None:
             folder = free_place(Path("runs"), f"{_slug(request.data)}-{_slug(request.model)}")
-        check_place(folder, overwrite=request.overwrite)
-        return _train(request, folder)
+        return _train(request, folder, listener)
 
 
-def _train(request: Request, folder: Path) -> Run:
+def _request_of(folder: Path) -> Request | None:
+    """Return what a run that was killed before it began was asked for; None where a run has begun.
+
+    Raises:
+        UsageError: it can't be read.
+    """
+    from cifar_report.trainer.place import REQUEST_FILE
+
+    path = folder / REQUEST_FILE
+    if not path.is_file():
+        return None
+    try:
+        return Request.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UsageError(
+            f"{path} can't be read", found=str(error), hint="begin the run again with its own command"
+        ) from error
+
+
+def _train(request: Request, folder: Path, listener: Listener) -> Run:
+    """Hold the folder before anything slow is imported: from then on, a kill leaves what `--resume` needs."""
+    from cifar_report.trainer.claim import claimed
+
+    with claimed(folder, listener, overwrite=request.overwrite, request=request.to_dict()) as claim:
+        return _train_in(claim, request, listener)
+
+
+def _train_in(claim: Claim, request: Request, listener: Listener) -> Run:
     import torch
 
     from cifar_report.analyzer import analyze
     from cifar_report.analyzer.load import load_model
-    from cifar_report.cli.progress import showing
     from cifar_report.trainer.data import load_data
-    from cifar_report.trainer.fit import train
+    from cifar_report.trainer.fit import begin
     from cifar_report.trainer.images import SIDE
     from cifar_report.trainer.options import Options, choose_device
 
@@ -66,7 +102,7 @@ def _train(request: Request, folder: Path) -> Run:
     loaded = load_model(request.model)
     if loaded.note:
         talk(loaded.note)
-    with showing() as listener, _prints_to_stderr(), loaded.running():
+    with _prints_to_stderr(), loaded.running():
         analysis = analyze(loaded.module, (3, SIDE, SIDE), name=loaded.name)
         data = load_data(request.data, listener)
         epochs = request.epochs or EPOCHS.get(request.data, OTHER_EPOCHS)
@@ -78,14 +114,13 @@ def _train(request: Request, folder: Path) -> Run:
             device=request.device,
             precision=request.precision,
             workers=request.workers,
-            overwrite=request.overwrite,
             model=loaded.name,
             data_source=request.data,
             assignment=assignment,
             constraints=constraints,
             command=_command(request, epochs),
         )
-        return train(loaded.module, data, options, folder, listener, analysis=analysis)
+        return begin(loaded.module, data, options, claim, listener, analysis=analysis)
 
 
 def _goals(request: Request) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
@@ -102,11 +137,10 @@ def _goals(request: Request) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
     return assignment.to_dict() if assignment else None, constraints
 
 
-def _resume(folder: Path, workers: int | None) -> Run:
+def _resume(folder: Path, workers: int | None, listener: Listener) -> Run:
     import torch
 
     from cifar_report.analyzer.load import load_model
-    from cifar_report.cli.progress import showing
     from cifar_report.trainer.data import load_data
     from cifar_report.trainer.fit import resume
     from cifar_report.trainer.run import read_run
@@ -118,7 +152,7 @@ def _resume(folder: Path, workers: int | None) -> Run:
     talk(f"{folder}: going on after {len(run.history)} of {run.config.epochs} epochs")
     torch.manual_seed(run.config.seed)
     loaded = load_model(run.config.model)
-    with showing() as listener, _prints_to_stderr(), loaded.running():
+    with _prints_to_stderr(), loaded.running():
         data = load_data(run.config.data_source, listener)
         return resume(loaded.module, data, folder, listener, workers=workers)
 
@@ -174,15 +208,33 @@ def _refuse_beside_resume(context: click.Context) -> None:
 
 @contextlib.contextmanager
 def _interruptible(folder: Callable[[], Path | None]) -> Iterator[None]:
-    """Exit with 130 on Ctrl-C, and say how to go on."""
+    """Exit with 130 on Ctrl-C, and say how to go on; a second Ctrl-C doesn't wait for anything."""
+
+    def farewell() -> None:
+        place = folder()
+        kept = place is not None and any((place / name).exists() for name in ("state.pt", "request.json"))
+        next_step = f"go on with: cifar-report train --resume {place}" if kept else "nothing was written"
+        talk(f"stopped; {next_step}")
+
+    def second(number: int, frame: object) -> None:
+        farewell()
+        os._exit(130)
+
+    def first(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, second)
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    # Started in the background, a shell lets a process ignore Ctrl-C; so it stays.
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, first)
     try:
         yield
     except KeyboardInterrupt:
-        place = folder()
-        kept = place is not None and (place / "state.pt").exists()
-        next_step = f"go on with: cifar-report train --resume {place}" if kept else "nothing was written"
-        talk(f"stopped; {next_step}")
+        farewell()
         raise click.exceptions.Exit(130) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The values of `training_options`."""
+    """The values of `training_options`, and JSON that they come back from."""
 
     model: str
     data: str
@@ -100,3 +100,19 @@ class Request:
     overwrite: bool
     resume: Path | None
     workers: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready data."""
+        return {
+            name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Request:
+        """Rebuild a request from `to_dict()` or from parsed JSON.
+
+        Raises:
+            TypeError: an option is missing or unknown.
+        """
+        paths = {name: Path(data[name]) for name in ("out", "resume") if data.get(name)}
+        return cls(**{**data, **paths, "require": tuple(data["require"])})

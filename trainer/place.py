@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cifar_report.analyzer.errors import UsageError
+from cifar_report.trainer.atomic import PARTIAL
 from cifar_report.trainer.lock import LOCK_FILE
 
 CONFIG_FILE = "config.json"
@@ -53,8 +54,8 @@ def make_folder(folder: Path) -> None:
 
 def is_free(folder: Path) -> bool:
     """Return whether a folder is empty, or was only claimed for a run that never began."""
-    names = {path.name for path in folder.iterdir()}
-    return not names or REQUEST_FILE in names or names == {LOCK_FILE}
+    names = {path.name for path in folder.iterdir() if not path.name.endswith(PARTIAL)} - {LOCK_FILE}
+    return not names or REQUEST_FILE in names
 
 
 def _is_run(folder: Path) -> bool:

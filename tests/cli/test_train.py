@@ -25,6 +25,17 @@ class Net(nn.Sequential):
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes),
         )
 """
+SLOW = """
+    def forward(self, x):
+        import time
+
+        try:
+            time.sleep(0.05)
+            return super().forward(x)
+        except KeyboardInterrupt:
+            print("HELD", flush=True)
+            time.sleep(100)
+"""
 FAST = ["--precision", "float32", "--workers", "0"]
 
 
@@ -208,6 +219,58 @@ def test_ctrl_c_says_how_to_go_on_and_the_run_ends_with_the_same_bits(place):
     assert whole.returncode == 0, talk
     first, second = (place / name / "checkpoint.safetensors" for name in ("stopped", "whole"))
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_run_killed_before_it_began_begins_again_with_all_it_was_asked_for(place):
+    """The folder is claimed before torch is imported; what is killed then is a request."""
+    program = [sys.executable, "-m", "cifar_report.cli", "train"]
+    options = ["net.py", "--data", "colours", "--epochs", "2", "--seed", "3", "--lr", "0.1", *FAST]
+    process = subprocess.Popen([*program, *options, "--out", "run"], stderr=subprocess.DEVNULL)
+    wait_for(place / "run" / "request.json", lines=1)
+    process.kill()
+    process.wait()
+    assert not (place / "run" / "config.json").exists()
+    assert call("--resume", "run").exit_code == 0
+    assert call(*options, "--out", "whole").exit_code == 0
+    first, second = (read_run(place / name).config for name in ("run", "whole"))
+    assert first == second
+    first, second = (place / name / "checkpoint.safetensors" for name in ("run", "whole"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_second_ctrl_c_ends_at_once_and_says_how_to_go_on(place):
+    """The network holds up the first one, as a slow shutdown would."""
+    (place / "net.py").write_text(NETWORK + SLOW)
+    command = [sys.executable, "-m", "cifar_report.cli", "train", "net.py", "--data", "colours", *FAST]
+    pipes = {"stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*command, "--epochs", "500", "--out", "run"], **pipes) as process:
+        wait_for(place / "run" / "history.jsonl", lines=1)
+        process.send_signal(signal.SIGINT)
+        while process.stderr.readline() != "HELD\n":
+            pass
+        process.send_signal(signal.SIGINT)
+        _, talk = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert talk == "stopped; go on with: cifar-report train --resume run\n"
+    (place / "net.py").write_text(NETWORK)
+    assert len(read_run(place / "run").history) >= 1
+
+
+def test_two_processes_cannot_write_one_run(place):
+    (place / "net.py").write_text(NETWORK + SLOW)
+    command = [sys.executable, "-m", "cifar_report.cli", "train", "net.py", "--data", "colours", *FAST]
+    with subprocess.Popen(
+        [*command, "--epochs", "500", "--out", "run"], stderr=subprocess.DEVNULL
+    ) as process:
+        wait_for(place / "run" / "history.jsonl", lines=1)
+        for arguments in (
+            ["--resume", "run"],
+            ["net.py", "--data", "colours", "--out", "run", "--overwrite"],
+        ):
+            result = call(*arguments)
+            assert result.exit_code == 2
+            assert f"found:    process {process.pid} on" in result.stderr
+        process.kill()
 
 
 def wait_for(path, lines):
