@@ -65,30 +65,37 @@ def paddings(network: Network, *, more: bool) -> Iterator[Edit]:
             yield Edit("padding", text, _one(path, (("padding", value),)), resizes=True)
 
 
-def separables(network: Network, *, dilated: bool = False) -> Iterator[Edit]:
+def separables(network: Network, *, dilation: int = 1) -> Iterator[Edit]:
     """Yield a depthwise convolution with a pointwise one behind, in place of each dense one.
 
     Args:
         network: the network.
-        dilated: dilate the depthwise part by 2 as well.
+        dilation: of the depthwise part; 1 leaves it as it is.
     """
-    for _, path, layer in _wide(network):
-        inside, outside = layer.in_channels, layer.out_channels
-        if layer.groups != 1 or inside < 4 or layer.padding_mode != "zeros":
+    for _, path, layer in _dense(network):
+        settings = _depthwise(layer)
+        if dilation > 1:
+            if max(layer.dilation) > 1:
+                continue
+            settings += (("dilation", dilation), *_padding(layer, layer.kernel_size[0], dilation))
+        pointwise = _pointwise(layer.in_channels, layer.out_channels, layer.bias is not None)
+        text = f"make {path} depthwise separable" + (f" dilated by {dilation}" if dilation > 1 else "")
+        kind = "separable" if dilation == 1 else "separable, dilated"
+        yield Edit(kind, text, (Change(path, settings, after=(pointwise,)),))
+
+
+def narrower_separables(network: Network) -> Iterator[Edit]:
+    """Yield depthwise separable convolutions with fewer channels, and with everything that has to follow."""
+    for operator, path, layer in _dense(network):
+        group = group_of(network, operator)
+        if group is None or group.writers != (path,):
             continue
-        settings: Settings = (("groups", inside),)
-        if outside != inside:
-            settings = (("out_channels", inside), *settings)
-        if layer.bias is not None:
-            settings += (("bias", False),)
-        if dilated and max(layer.dilation) > 1:
-            continue
-        if dilated:
-            settings += (("dilation", 2), *_padding(layer, layer.kernel_size[0], 2))
-        change = Change(path, settings, after=(_pointwise(inside, outside, layer.bias is not None),))
-        dilation = " dilated by 2" if dilated else ""
-        kind = "separable, dilated" if dilated else "separable"
-        yield Edit(kind, f"make {path} depthwise separable{dilation}", (change,))
+        for channels in _steps(group.channels, wider=False)[1::2]:
+            others = [change for change in group.resized(channels) if change.path != path]
+            pointwise = _pointwise(layer.in_channels, channels, layer.bias is not None)
+            text = f"make {path} depthwise separable, with {channels} channels instead of {group.channels}"
+            change = Change(path, _depthwise(layer), after=(pointwise,))
+            yield Edit("separable, narrower", text, (change, *others))
 
 
 def lone_depthwise(network: Network) -> Iterator[Edit]:
@@ -174,6 +181,22 @@ def _wide(network: Network) -> Iterator[tuple[Operator, str, nn.Conv2d]]:
         square = len(set(layer.kernel_size)) == len(set(layer.dilation)) == 1
         if square and layer.kernel_size[0] > 1 and min(network.input_map(operator)[2:]) > 1:
             yield operator, path, layer
+
+
+def _dense(network: Network) -> Iterator[tuple[Operator, str, nn.Conv2d]]:
+    """Yield the convolutions that a depthwise separable pair could replace."""
+    for operator, path, layer in _wide(network):
+        if layer.groups == 1 and layer.in_channels >= 4 and layer.padding_mode == "zeros":
+            yield operator, path, layer
+
+
+def _depthwise(layer: nn.Conv2d) -> Settings:
+    """Return what makes a dense convolution the depthwise one of a pair."""
+    channels: Settings = (
+        () if layer.out_channels == layer.in_channels else (("out_channels", layer.in_channels),)
+    )
+    bias: Settings = () if layer.bias is None else (("bias", False),)
+    return (*channels, ("groups", layer.in_channels), *bias)
 
 
 def _groups(network: Network) -> Iterator[Group]:

@@ -180,18 +180,18 @@ def _norm_of(layer: nn.Module, channels: int) -> nn.Module:
 
 
 def describe(change: Change, layer: nn.Module) -> str:
-    """Return a change in words, such as `conv3: dilation 1 -> 2, padding 1 -> 2`."""
+    """Return a change in words, such as `conv3 (Conv2d): dilation 1 -> 2, padding 1 -> 2`."""
     old = arguments(layer)
     parts = [f"{name} {_plain(old[name])} -> {_plain(value)}" for name, value in change.settings]
     after = ", ".join(map(str, change.after))
     if not change.keep:
-        parts.append(f"{type(layer).__name__} -> {after}")
+        parts.append(f"becomes {after}")
     else:
         if change.before:
             parts.append(f"behind {', '.join(map(str, change.before))}")
         if change.after:
             parts.append(f"followed by {after}")
-    return f"{change.path}: {', '.join(parts)}"
+    return f"{change.path} ({type(layer).__name__}): {', '.join(parts)}"
 
 
 def _plain(value: Any) -> Any:

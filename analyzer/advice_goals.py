@@ -66,11 +66,10 @@ def _edits(goal: Goal, network: Network) -> Iterator[Edit]:
     if strided := re.fullmatch(r"downsampling\.strided_(\d+)x\1", metric):
         return _strided(network, up, int(strided[1]))
     if metric == "dilated":
-        separable = convolutions.separables(network, dilated=True) if up else iter(())
-        return chain(convolutions.dilations(network, more=up), separable)
+        return chain(convolutions.dilations(network, more=up), _dilated_separables(network) if up else ())
     if metric == "depthwise_separable" and up:
         return chain(convolutions.lone_depthwise(network), convolutions.separables(network),
-                     convolutions.separables(network, dilated=True))  # fmt: skip
+                     _dilated_separables(network))  # fmt: skip
     if metric == "gap" and up:
         return heads.average_heads(network)
     if metric == "fc_after_gap" and not up:
@@ -84,8 +83,14 @@ def _edits(goal: Goal, network: Network) -> Iterator[Edit]:
     return iter(())
 
 
+def _dilated_separables(network: Network) -> Iterator[Edit]:
+    for dilation in (2, 3):
+        yield from convolutions.separables(network, dilation=dilation)
+
+
 def _less_cost(network: Network, metric: str) -> Iterator[Edit]:
     yield from convolutions.separables(network)
+    yield from convolutions.narrower_separables(network)
     yield from convolutions.widths(network, wider=False)
     yield from convolutions.groupings(network)
     yield from heads.average_heads(network)

@@ -96,11 +96,11 @@ def average_heads(network: Network) -> Iterator[Edit]:
             yield Edit("average head without linear", _without(path), changes)
         unflatten, flatten = Recipe("Unflatten", (1, shape[1:])), Recipe("Flatten")
         change = Change(path, (("in_features", channels),), before=(unflatten, _GLOBAL, flatten))
-        yield Edit("average head of the flat map", text, (change,))
+        yield Edit("average head of the flat map", f"{text}, unflattened first", (change,))
         if last:
             mixing = Recipe("Conv2d", (channels, classes, 1))
             change = Change(path, after=(unflatten, mixing, _GLOBAL, flatten), keep=False)
-            yield Edit("average head without linear", _without(path), (change,))
+            yield Edit("average head without linear", f"{_without(path)}, unflattened first", (change,))
 
 
 def heads_before_average(network: Network) -> Iterator[Edit]:
@@ -151,7 +151,7 @@ def linear_widths(network: Network) -> Iterator[Edit]:
         following = _linear_after(network, operator) if leaf else None
         if leaf and following and type(leaf[1]) is nn.Linear:
             path, old = leaf[0], leaf[1].out_features
-            for units in (old // 2, old // 4, old // 8):
+            for units in (units for units in (old // 2, old // 4, old // 8) if units > 1):
                 changes = (
                     Change(path, (("out_features", units),)),
                     Change(following, (("in_features", units),)),

@@ -21,6 +21,8 @@ _KINDS_WANTED = 3
 """Proposals that differ in kind, after which combinations of as many edits are no longer tried."""
 _PARTNERS = {2: 150, 3: 56}
 """Edits that combinations of a size are made of."""
+_STEPS = 12
+"""Edits that are tried in turn to go a step further than combinations go."""
 _IN_VAIN = {True: 80, False: 12}
 """Combinations of one size that may miss in a row: those that should hold, and those that shouldn't."""
 
@@ -32,7 +34,9 @@ class Budget:
     """How far the search goes."""
 
     edits: int = 3
-    """In one proposal, at most."""
+    """In combinations that are searched."""
+    steps: int = 8
+    """Edits in one proposal, at most; those behind the third are added one by one to what misses least."""
     traces: int = 600
     seconds: float = 6.0
 
@@ -62,6 +66,8 @@ def search(bench: Bench, budget: Budget) -> Found:
     for size in range(2, budget.edits + 1):
         if not run.held:
             run.combine(singles, size)
+    if not run.held:
+        run.go_further(singles)
     held = tuple(sorted(run.held, key=lambda trial: cost(trial, bench.base)))
     nearest = min(run.missed, key=run.distance, default=None)
     exhausted = not held and not run.may_go_on(1)
@@ -109,9 +115,8 @@ class _Run:
 
     def may_go_on(self, part: float) -> bool:
         """Return whether a part of the budget is still there."""
-        spent = max(self.bench.traces / self.budget.traces,
-                    (time.monotonic() - self.start) / self.budget.seconds)  # fmt: skip
-        return spent < part
+        seconds = time.monotonic() - self.start
+        return self.bench.traces < part * self.budget.traces and seconds < part * self.budget.seconds
 
     def distance(self, trial: Trial) -> tuple[float, ...]:
         """Return how far a network is from holding everything: constraints missed, then by how much."""
@@ -174,6 +179,29 @@ class _Run:
                 kinds.add(tuple(sorted(edit.kind for edit in edits)))
             if len(kinds) >= _KINDS_WANTED or vain > _IN_VAIN[hopeful]:
                 return
+
+    def go_further(self, singles: Sequence[Trial]) -> None:
+        """Add edits to the network that misses least, the best one each time."""
+        while not self.held and self.missed and self.may_go_on(1):
+            best = min(self.missed, key=self.distance)
+            if len(best.edits) >= self.budget.steps:
+                return
+            for edit in self._next(best, singles):
+                if self.may_go_on(1) and not self.held:
+                    self._attempt((*best.edits, edit))
+            if min(self.missed, key=self.distance) is best:
+                return
+
+    def _next(self, best: Trial, singles: Sequence[Trial]) -> list[Edit]:
+        """Return the edits that should bring a network furthest."""
+        base = self.bench.base.figures
+        ranked: list[tuple[Cost, int]] = []
+        for place, trial in enumerate(singles):
+            gains = _differences(trial.figures, base)
+            figures = {name: None if old is None else old + gains[name] for name, old in best.figures.items()}
+            if merged((*best.edits, trial.edits[0])) is not None:
+                ranked.append(((*self._missing(figures), *_moves(gains, base)), place))
+        return [singles[place].edits[0] for _, place in sorted(ranked)[:_STEPS]]
 
     def _predicted(self, singles: Sequence[Trial], size: int) -> Iterator[tuple[tuple[Edit, ...], bool]]:
         base = self.bench.base.figures

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -94,10 +95,18 @@ class Bench:
         with applied(self.network.module, changes, values=self.values):
             return analyze(self.network.module, inputs=self.inputs, only=self.network.analysis.rung)
 
-    def signature(self, changes: Iterable[Change]) -> tuple[tuple[str, str], ...]:
-        """Return the changed network's modules as they print themselves."""
-        with applied(self.network.module, changes, values=self.values):
-            return signature(self.network.module)
+    def found(self, trial: Trial, module: nn.Module, analysis: Analysis) -> Trial | None:
+        """Return what a network that was to be like a trial is; None where it doesn't hold everything."""
+        if Network(module, analysis).output_shape != self.network.output_shape:
+            return None
+        made = replace(
+            trial, verdicts=judge(self.constraints, analysis), figures=_figures(self.constraints, analysis)
+        )
+        with applied(self.network.module, trial.changes, values=self.values):
+            wanted = _signature(self.network.module)
+        if _signature(module) != wanted:
+            made = replace(made, texts=_differences(self.network.module, module))
+        return made if self.holds(made) else None
 
     def holds(self, trial: Trial) -> bool:
         """Return whether nothing is missed any more, and nothing that was met is lost."""
@@ -118,36 +127,40 @@ class Bench:
         heads = [(path, layer) for _, path, layer, _ in self.network.flat_heads() if path not in known]
         if not heads:
             return changes
-        gauges = {path: _Gauge(layer.out_features) for path, layer in heads}
+        seen: dict[str, int] = {}
+        gauges = {path: _Gauge(layer.out_features, partial(seen.__setitem__, path)) for path, layer in heads}
         with swapped(self.network.module, gauges):
             self.trace(changes)
-        sizes = [(path, layer, gauges[path].seen) for path, layer in heads]
-        return changes + tuple(
-            [
-                Change(path, (("in_features", seen),))
-                for path, layer, seen in sizes
-                if seen != layer.in_features
-            ]
-        )
+        sizes = [(path, seen.get(path, layer.in_features), layer.in_features) for path, layer in heads]
+        following = [Change(path, (("in_features", new),)) for path, new, old in sizes if new != old]
+        return (*changes, *following)
 
 
 class _Gauge(nn.Module):
     """Takes a linear layer's place and tells what it is given."""
 
-    def __init__(self, units: int) -> None:
+    def __init__(self, units: int, tell: Callable[[int], None]) -> None:
         super().__init__()
         self.units = units
-        self.seen = 0
+        self.tell = tell  # a trace puts a module's own attributes back
 
     def forward(self, flat: Tensor) -> Tensor:
         """Return `(N, units)` for `(N, anything)`."""
-        self.seen = flat.shape[-1]
+        self.tell(flat.shape[-1])
         return flat[..., :1].expand(*flat.shape[:-1], self.units)
 
 
-def signature(network: nn.Module) -> tuple[tuple[str, str], ...]:
-    """Return every module of a network with what it prints of itself."""
-    return tuple([(path, f"{type(m).__name__}({m.extra_repr()})") for path, m in network.named_modules()])
+def _signature(network: nn.Module) -> dict[str, str]:
+    """Return what every module of a network prints of itself."""
+    return {path: f"{type(m).__name__}({m.extra_repr()})" for path, m in network.named_modules()}
+
+
+def _differences(old: nn.Module, new: nn.Module) -> tuple[str, ...]:
+    """Return what differs between two networks, a line for each module."""
+    before, after = _signature(old), _signature(new)
+    changed = [path for path in after if before.get(path, after[path]) != after[path]]
+    added = [f"{path}: {text} is new" for path, text in after.items() if path not in before]
+    return (*(f"{path}: {before[path]} -> {after[path]}" for path in changed), *added)
 
 
 def _figures(constraints: Iterable[Constraint], analysis: Analysis) -> Figures:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
+from cifar_report.analyzer.load_overlay import source_of
+
 GUEST_NAME = "cifar_report_guest"
 """The file's `__name__` while it is loaded, so that its `__main__` part doesn't run."""
 
@@ -76,7 +78,7 @@ def guest(folder: Path, program: str) -> Iterator[Home]:
 
 def run_file(path: Path) -> ModuleType:
     """Run a file as a module. Whatever it raises comes through, `SystemExit` too."""
-    code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    code = compile(source_of(path), str(path), "exec", dont_inherit=True)
     module = new_module(path)
     exec(code, module.__dict__)  # running the user's file is what was asked for
     return module

@@ -21,6 +21,7 @@ Examples:
   cifar-report check torchvision:resnet18 --max-params 12M --input 3,224,224
   cifar-report check document_003 --max-macs 20M --format json -o verdict.json
   cifar-report check model.py --assignment eva6-s7-late --watch
+  cifar-report check model.py --require "rf > 52" --advise
 
 \b
 Exit codes: 0 all met, 1 a constraint is not met, 2 wrong usage, 3 the network can't be loaded or run,
@@ -40,6 +41,7 @@ Exit codes: 0 all met, 1 a constraint is not met, 2 wrong usage, 3 the network c
 @format_option("table", "json", "markdown", "github", "junit", help="How to print the verdicts.")
 @output_option
 @click.option("--allow-unknown", is_flag=True, help="Exit with 0 where only unknown or unmeasured is left.")
+@click.option("--advise", is_flag=True, help="Propose changes that meet what is missed, each one proven.")
 @click.option("--watch", "watching", is_flag=True, help="Check again whenever a file is saved that was read.")
 @click.pass_context
 def check(
@@ -55,6 +57,7 @@ def check(
     style: str,
     output: Path | None,
     allow_unknown: bool,
+    advise: bool,
     watching: bool,
 ) -> None:
     """Hold MODEL against constraints and exit with the verdict.
@@ -77,6 +80,7 @@ def check(
         style=style,
         plain=output is not None,
         allow_unknown=allow_unknown,
+        advise=advise,
     )
     if watching:
         from cifar_report.cli.main import wants_traceback

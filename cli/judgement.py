@@ -40,6 +40,8 @@ class Request:
     plain: bool
     """Not for a terminal: without colour."""
     allow_unknown: bool
+    advise: bool
+    """Look for changes that would meet what is missed."""
 
     @property
     def says_constraints(self) -> bool:
@@ -77,6 +79,10 @@ def judged(request: Request) -> Judgement:
     verdicts = judge(constraints, analysis)
     code = exit_code(verdicts, allow_unknown=request.allow_unknown)
     text = _text(request, loaded, analysis, verdicts, code)
+    if request.advise:
+        from cifar_report.cli.advice import with_advice
+
+        text = with_advice(text, request.style, request.plain, loaded, analysis, constraints)
     return Judgement(text, in_a_line(analysis, verdicts), code, verdicts)
 
 
