@@ -64,7 +64,7 @@ def analyze(
     rows = lay_out(trace)
 
     def layer_name(node: int) -> str:
-        return rows.names[rows.row_of_node[node]]
+        return rows.names[rows.row_of_node[node]] or operator_name(node)
 
     def operator_name(node: int) -> str:
         return _operator_name(trace.nodes[node], trace)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
+from cifar_report.analyzer import costs_detection  # noqa: F401 - registers its formulas
 from cifar_report.analyzer.costs_elementwise import FREE, MOVES, OTHER, PICKS
 from cifar_report.analyzer.costs_macs import MACS
 from cifar_report.analyzer.graph import Node

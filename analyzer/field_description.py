@@ -26,6 +26,8 @@ def describe(
         layer_name: names the layer of a node, for a global field's cause.
         op_name: names a node's operator, for an unknown field's cause.
     """
+    if not value.numel:
+        return ReceptiveField(kind="unknown", cause="it is empty: no unit is left to see anything")
     shadows = fields.shadows.get(value.id)
     if shadows is None:
         blame = fields.unknown.get(value.id)

@@ -15,7 +15,7 @@ import torch
 
 from cifar_report.analyzer.constants import Table, table
 from cifar_report.analyzer.field_mixing import mark_global
-from cifar_report.analyzer.field_views import reshaped, with_dim
+from cifar_report.analyzer.field_views import reshaped, with_dim, without_dim
 from cifar_report.analyzer.graph import Node, Value
 from cifar_report.analyzer.receptive_field import Lookup, NoRule, Shadows, field_rule
 from cifar_report.analyzer.shadow import EMPTY, Array, Shadow, Shape, expand, full, regular
@@ -42,6 +42,8 @@ def _index(node: Node, shadows: Lookup) -> Shadows:
     tables = [None if index is None else table(index) for index in indices]
     used = [dim for dim, index in enumerate(indices) if index is not None]
     own = _shadows_of(value, node, shadows)
+    if len(used) == 1 and tables[used[0]] is None and indices[used[0]].dtype in _MASKS:
+        return _masked(node, shadows, own, value.shape, used[0], indices[used[0]])
     if any(tables[dim] is None for dim in used):
         return _any_of(node, shadows, own, value.shape, used, [indices[dim] for dim in used])
     return tuple([_indexed(s, value.shape, tables) for s in own])
@@ -65,8 +67,8 @@ def _any_of(
 ) -> Shadows:
     """Return the shadows of units that may be any along some dimensions, chosen by other values."""
     out = node.outputs[0].shape
-    if any(index.dtype in (torch.bool, torch.uint8) for index in indices):
-        raise NoRule  # how many there are depends on the image
+    if any(index.dtype in _MASKS for index in indices):
+        raise NoRule
     left = tuple([1 if dim in dims else size for dim, size in enumerate(shape)])
     firsts: list[Table | None] = [None] * (max(dims) + 1)
     for dim, index in zip(dims, indices, strict=True):
@@ -81,6 +83,30 @@ def _any_of(
                 before = shadows(index)[axis]
                 parts.append((hull(before, index.shape, range(len(index.shape))), (1,) * len(out)))
                 befores.append(before)
+        result.append(mark_global(union(parts, out, node.index), befores, out, node.index))
+    return tuple(result)
+
+
+_MASKS = (torch.bool, torch.uint8)
+
+
+def _masked(node: Node, shadows: Lookup, own: Shadows, shape: Shape, dim: int, mask: Value) -> Shadows:
+    """Return the shadows of the units that a mask picks: which ones these are, all of it decides.
+
+    The mask covers one dimension or several, in whose place comes one.
+    """
+    out = node.outputs[0].shape
+    covered = range(dim, dim + len(mask.shape))
+    result = []
+    for axis, shadow in enumerate(own):
+        mixed = hull(shadow, shape, covered)
+        for extra in reversed(covered[1:]):
+            mixed = without_dim(mixed, extra)
+        parts = [(mixed, (*shape[:dim], 1, *shape[covered[-1] + 1 :]))]
+        befores = [shadow]
+        if mask.live:
+            befores.append(shadows(mask)[axis])
+            parts.append((hull(befores[-1], mask.shape, range(len(mask.shape))), (1,) * len(out)))
         result.append(mark_global(union(parts, out, node.index), befores, out, node.index))
     return tuple(result)
 

@@ -12,7 +12,7 @@ import numpy as np
 from cifar_report.analyzer.constants import Table, table
 from cifar_report.analyzer.field_mixing import anywhere_on_the_map
 from cifar_report.analyzer.graph import Node
-from cifar_report.analyzer.receptive_field import Lookup, NoRule, Shadows, field_rule
+from cifar_report.analyzer.receptive_field import Lookup, Shadows, field_rule
 from cifar_report.analyzer.shadow import Array, expand, regular
 from cifar_report.analyzer.shadow_units import NO_UNIT, resample
 
@@ -92,11 +92,9 @@ def _grid_sample(node: Node, shadows: Lookup) -> Shadows:
     if points is None or not value.live:
         return anywhere_on_the_map(node, shadows)
     axes = len(value.shape) - 2
-    if points.shape[0] != 1:
-        raise NoRule
     shape, out = value.shape, node.outputs[0].shape
     columns = [
-        _grid_units(points[0, ..., axes - 1 - axis], shape[2 + axis], mode, aligned) for axis in range(axes)
+        _grid_units(points[..., axes - 1 - axis], shape[2 + axis], mode, aligned) for axis in range(axes)
     ]
     key = [
         np.clip(units, 0, size - 1).reshape(
@@ -112,8 +110,9 @@ def _grid_sample(node: Node, shadows: Lookup) -> Shadows:
         sides = []
         for bounds, low in zip(expand(shadow, shape), (True, False), strict=True):
             wide = np.broadcast_to(bounds, (*bounds.shape[:2], *shape[2:]))
-            index: tuple[Any, ...] = (slice(None), slice(None), *key)
-            taken = wide[index]
+            maps = np.arange(shape[0]) % len(wide)  # one for all, or each its own
+            index: tuple[Any, ...] = (maps.reshape(-1, *[1] * 2 * axes), slice(None), *key)
+            taken = np.moveaxis(wide[index], -1, 1)
             mixed = tuple(range(taken.ndim - axes, taken.ndim))
             sides.append(taken.min(axis=mixed) if low else taken.max(axis=mixed))
         result.append(regular(sides[0].reshape(*sides[0].shape[:2], *out[2:]),

@@ -72,18 +72,18 @@ def _joined_plain(parts: Sequence[Shadow], shapes: Sequence[Shape], dim: int) ->
     return Shadow(lo, hi, moving, advance, 1, cause)
 
 
-def _of_parts(values: Sequence[Value], shadows: Lookup) -> list[Shadows]:
+def _of_parts(node: Node, values: Sequence[Value], shadows: Lookup) -> list[Shadows]:
     """Return the shadows of values to be joined; constants see nothing."""
-    axes = len(next(shadows(v) for v in values if v.live))
+    axes = len(shadows(node.live_inputs[0]))
     return [shadows(v) if v.live else (EMPTY,) * axes for v in values]
 
 
 @field_rule("cat", "concat", "concatenate")
 def _cat(node: Node, shadows: Lookup) -> Shadows:
     # An empty one-dimensional tensor may stand among others; it adds nothing.
-    values = [v for v in node.args[0] if v.shape != (0,)]
+    values = [v for v in node.args[0] if v.shape != (0,)] or node.args[0][:1]
     dim = node.argument(1, "dim", 0) % len(node.outputs[0].shape)
-    parts = _of_parts(values, shadows)
+    parts = _of_parts(node, values, shadows)
     shapes = [v.shape for v in values]
     return tuple([joined(axis, shapes, dim) for axis in zip(*parts, strict=True)])
 
@@ -92,7 +92,7 @@ def _cat(node: Node, shadows: Lookup) -> Shadows:
 def _stack(node: Node, shadows: Lookup) -> Shadows:
     values, rank = node.args[0], len(node.outputs[0].shape)
     dim = node.argument(1, "dim", 0) % rank
-    parts = [tuple([with_dim(s, dim) for s in part]) for part in _of_parts(values, shadows)]
+    parts = [tuple([with_dim(s, dim) for s in part]) for part in _of_parts(node, values, shadows)]
     shapes = [(*v.shape[:dim], 1, *v.shape[dim:]) for v in values]
     return tuple([joined(axis, shapes, dim) for axis in zip(*parts, strict=True)])
 

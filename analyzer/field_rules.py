@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cifar_report.analyzer import (  # noqa: F401 - each registers its rules
+    field_detection,
     field_elementwise,
     field_index,
     field_interpolation,

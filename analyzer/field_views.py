@@ -12,6 +12,7 @@ import numpy as np
 from cifar_report.analyzer.graph import Node
 from cifar_report.analyzer.receptive_field import Lookup, NoRule, Shadows, field_rule
 from cifar_report.analyzer.shadow import (
+    EMPTY,
     Array,
     Bounds,
     Shadow,
@@ -91,6 +92,8 @@ def _reshape(bounds: Array, shape: Shape, new_shape: Shape) -> Array:
 @lru_cache(maxsize=1024)
 def blocks(shape: Shape, new_shape: Shape) -> list[tuple[list[int], list[int]]]:
     """Pair up runs of dimensions, old and new, that hold the same number of units."""
+    if 0 in shape:  # no units, which any sizes hold
+        return [(list(range(len(shape))), list(range(len(new_shape))))]
     pairs = []
     old = new = 0
     while old < len(shape) or new < len(new_shape):
@@ -134,6 +137,8 @@ def with_dim(shadow: Shadow, dim: int) -> Shadow:
 
 def sliced(shadow: Shadow, shape: Shape, dim: int, start: int, step: int, out: int) -> Shadow:
     """Return a shadow after units start, start + step ... were kept along a dimension."""
+    if out == 0:
+        return EMPTY
     lo, hi, last = shadow.lo, shadow.hi, start + (out - 1) * step
     if dim == shadow.dim:
         if shadow.period == 1:

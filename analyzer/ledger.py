@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
@@ -102,6 +103,8 @@ class Ledger:
         Raises:
             LostTensor: it holds what an operator made, in a form that only real tensors show.
         """
+        if is_functorch_wrapped_tensor(tensor):
+            return self.value_of(get_unwrapped(tensor))  # vmap's operators work on what is inside
         if not self.real:
             if isinstance(tensor, FakeTensor) or (tensor.is_meta and not self.may_be_meta):
                 raise LostTensor

@@ -117,8 +117,10 @@ def compute_fields(trace: Trace) -> Fields:
             try:
                 if layered and any(value.id in layered for value in live):
                     result = _layer_by_layer(rule, node, lookup)
-                else:
+                elif node.outputs[0].numel:
                     result = rule(node, lookup)
+                else:
+                    result = (EMPTY,) * len(axes)  # it has no units
             except NoRule:
                 blame = node.index
             else:

@@ -38,6 +38,8 @@ from cifar_report.analyzer.operators import (
     Op,
     describe_op,
 )
+from cifar_report.analyzer.quantized import PREFIX as QUANTIZED
+from cifar_report.analyzer.quantized import plain
 from cifar_report.analyzer.shapes import RULES as SHAPE_RULES
 from cifar_report.analyzer.tree import Tree
 
@@ -229,6 +231,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         self, func: Any, op: Op, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Run an operator's kernel and record what came out."""
+        if op.name.startswith(QUANTIZED):
+            node = plain(node, self.ledger.new_constant)
         target = args[0] if op.mutable and args and isinstance(args[0], Tensor) else None
         if self.real:
             args, kwargs = self.with_copies(func, op, args, kwargs)

@@ -519,18 +519,6 @@ def test_real_tensors_give_the_same_trace_as_meta_ones() -> None:
     assert real.totals.receptive_field == meta.totals.receptive_field
 
 
-def test_dynamically_quantized_layers_are_unknown_not_free() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        module = torch.ao.quantization.quantize_dynamic(
-            nn.Sequential(nn.Flatten(), nn.Linear(768, 10)), {nn.Linear}, dtype=torch.qint8
-        )
-        analysis = analyze(module, SHAPE)
-    assert analysis.rung == "real"
-    assert analysis.totals.macs is None
-    assert analysis.totals.unknown_ops == ("quantized::linear_dynamic in 1",)
-
-
 def test_what_comes_back_from_numpy_is_unknown_and_what_follows_still_counts() -> None:
     class Leaves(Three):
         def forward(self, x: Tensor) -> Tensor:
