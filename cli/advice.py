@@ -74,7 +74,7 @@ def as_text(advice: Advice, analysis: Analysis) -> str:
         lines += [f"   {layer}" for layer in proposal.layers]
         lines += ["", *(f"   {line}" for line in _columns(_rows(advice.before, proposal.verdicts)))]
         lines += ["", *map(_coloured, proposal.diff.splitlines())] if proposal.diff else [_no_diff(proposal)]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def as_markdown(advice: Advice, analysis: Analysis) -> str:

@@ -35,7 +35,7 @@ def test_the_table_is_followed_by_proposals_with_a_diff_that_applies(model: str)
     rows = [line.split() for line in advice.splitlines() if line.startswith("   rf > 50")]
     assert rows[0] == ["rf", ">", "50", "✗", "45", "✓", "53"]
     assert "   1 more" in advice  # the accuracy, which only training tells
-    first = "--- a/model.py" + advice.split("--- a/model.py")[1].split("\n\n2. ")[0]
+    first = "--- a/model.py" + advice.split("--- a/model.py")[1].split("\n\n2. ")[0] + "\n"
     done = subprocess.run(["git", "apply", "-"], input=first, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert run(model, "--require", "rf > 50", "--require", "params < 40k").exit_code == 0
