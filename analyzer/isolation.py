@@ -16,7 +16,7 @@ from operator import is_
 from typing import Any, TextIO
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules import module as nn_module
 from torch.nn.parameter import is_lazy
 
@@ -72,12 +72,14 @@ def attributes(modules: Sequence[nn.Module]) -> Iterator[None]:
     because tensors of the caller are never written to (the tracer copies them first). Contents are
     compared by identity: tensors can't be compared, and needn't be.
     """
-    full: list[tuple[Any, Any]] = []
+    full: list[Any] = []
+    copies: list[Any] = []
     empty: list[Any] = []
     seen: set[int] = set()
     level: list[Any] = [*_GLOBAL_HOOKS, *[module.__dict__ for module in modules]]
     while level:
-        full += [(container, container.copy()) for container in level]
+        full += level
+        copies += [container.copy() for container in level]
         items = [container.values() if isinstance(container, dict) else container for container in level]
         inner = [item for item in chain.from_iterable(items) if type(item) in _CONTAINERS]
         empty += filterfalse(None, inner)
@@ -88,36 +90,50 @@ def attributes(modules: Sequence[nn.Module]) -> Iterator[None]:
     finally:
         for container in filter(None, empty):
             container.clear()
-        for container, before in full:
-            if not _unchanged(container, before):
+        if not _unchanged(full, copies):
+            for container, before in zip(full, copies, strict=True):
                 container.clear()
                 (container.extend if isinstance(container, list | deque) else container.update)(before)
 
 
-def _unchanged(container: Any, before: Any) -> bool:
-    if len(container) != len(before) or not all(map(is_, container, before)):
+def _unchanged(containers: list[Any], copies: list[Any]) -> bool:
+    """Return whether all containers hold what their copies do, in one pass over all that they hold."""
+    if [*map(len, containers)] != [*map(len, copies)]:
         return False
-    return not isinstance(container, dict) or all(map(is_, container.values(), before.values()))
+    if not all(map(is_, chain.from_iterable(containers), chain.from_iterable(copies))):
+        return False
+    values = [[item.values() for item in some if isinstance(item, dict)] for some in (containers, copies)]
+    return all(map(is_, *map(chain.from_iterable, values)))
 
 
 @contextmanager
 def tensors(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Put back what can be rebound inside a parameter or buffer: its data and its `requires_grad`."""
-    saved = [
-        (tensor, tensor.data, tensor.data_ptr(), tensor.requires_grad)
+    found = [
+        tensor
         for module in modules
         for registry in (module._parameters, module._buffers)
+        if registry
         for tensor in registry.values()
         if tensor is not None and not is_lazy(tensor)
     ]
+    data = [tensor.data for tensor in found]
+    before = _looks(found)
     try:
         yield
     finally:
-        for tensor, data, address, requires_grad in saved:
-            if tensor.data_ptr() != address or tensor.shape != data.shape:
-                tensor.data = data
-            if tensor.requires_grad != requires_grad:
-                tensor.requires_grad_(requires_grad)
+        if _looks(found) != before:
+            for tensor, own, size, address, requires_grad in zip(found, data, *before, strict=True):
+                if tensor.data_ptr() != address or tensor.size() != size:
+                    tensor.data = own
+                if tensor.requires_grad != requires_grad:
+                    tensor.requires_grad_(requires_grad)
+
+
+def _looks(tensors: list[Tensor]) -> tuple[list[torch.Size], list[int], list[bool]]:
+    """Return what tells whether a tensor was rebound inside: its size, its address, `requires_grad`."""
+    grads = [tensor.requires_grad for tensor in tensors]
+    return [*map(Tensor.size, tensors)], [*map(Tensor.data_ptr, tensors)], grads
 
 
 @contextmanager
