@@ -129,10 +129,12 @@ def compute_fields(trace: Trace) -> Fields:
                 for value, own in zip(node.outputs, several, strict=True):
                     if all(map(is_, own, before)):
                         own = before  # one description serves both
-                    if any([shadow.dim is None and shadow.cause is None for shadow in own]):
-                        own = _global_if_whole(own, value.shape, fields.image, node.index)
-                    if any([shadow.others for shadow in own]):
-                        layered.add(value.id)
+                    for shadow in own:
+                        if shadow.dim is None and (shadow.cause is None or shadow.others):
+                            own = _global_if_whole(own, value.shape, fields.image, node.index)
+                            if any(shadow.others for shadow in own):
+                                layered.add(value.id)
+                            break
                     shadows[value.id] = own
                 continue
         if blame is None and all(sees_nothing(shadows[value.id]) for value in live):

@@ -196,21 +196,26 @@ def _pattern(lo: Array, hi: Array, dim: int) -> tuple[int, int] | None:
     """Return the shortest period and its advance with which both bounds move along a dimension."""
     size = lo.shape[dim]
     # The first few units of one line tell in microseconds that nearly nothing is a pattern.
-    heads = [_line(bounds, dim)[: 2 * _LONGEST_PERIOD].tolist() for bounds in (lo, hi)]
-    holes = max(heads[0]) >= FAR // 2
+    low, high = (_line(bounds, dim)[: 2 * _LONGEST_PERIOD].tolist() for bounds in (lo, hi))
+    holes = max(low) >= FAR // 2
+    steps = [(b - a, d - c) for a, b, c, d in zip(low, low[1:], high, high[1:], strict=False)]
     for period in range(1, min(size // 2, _LONGEST_PERIOD) + 1):
-        if _repeats(heads[0], heads[1], period, holes):
+        if (
+            _repeats(low, high, period)
+            if holes
+            else low[period] > low[0] and steps[period:] == steps[:-period]
+        ):
             advance = _advance(lo, hi, dim, period)
             if advance is not None:
                 return period, advance
     return None
 
 
-def _repeats(low: list[int], high: list[int], period: int, holes: bool) -> bool:
-    """Return whether the bounds of a line may repeat; with holes, units that see nothing go along."""
+def _repeats(low: list[int], high: list[int], period: int) -> bool:
+    """Return whether the bounds of a line, in which some units see nothing, may repeat."""
     advance = None
     for index, later in zip(range(len(low)), range(period, len(low)), strict=False):
-        if holes and (low[index] > high[index] or low[later] > high[later]):
+        if low[index] > high[index] or low[later] > high[later]:
             if low[index] <= high[index] or low[later] <= high[later]:
                 return False
             continue

@@ -123,7 +123,7 @@ def of_reduction(flow: Dataflow, node: Node, dims: Dims) -> Finding:
 
     def spreads(child: Node) -> bool:
         shape = child.outputs[0].shape if child.outputs else ()
-        return len(shape) == rank and all([shape[dim] > 1 for dim in wide])
+        return len(shape) == rank and all(shape[dim] > 1 for dim in wide)
 
     child = flow.first_descendant(node, ("spreads", rank, wide), spreads)
     if child is not None:
