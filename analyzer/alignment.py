@@ -15,6 +15,7 @@ from math import lcm
 
 import numpy as np
 
+from cifar_report.analyzer.costs import FREE
 from cifar_report.analyzer.coverage import Alignment, Join
 from cifar_report.analyzer.field_elementwise import ELEMENTWISE
 from cifar_report.analyzer.graph import Node, Trace, Value
@@ -53,7 +54,7 @@ def compare_branches(trace: Trace, fields: Fields, layer_name: Callable[[int], s
         origin = found[0][1]
         offsets = tuple([tuple([c - o for c, o in zip(own, origin, strict=True)]) for _, own in found])
         if any(any(offset) for offset in offsets):
-            names = tuple([_ended_by(value, layer_name) for value, _ in found])
+            names = tuple([_ended_by(value, trace, layer_name) for value, _ in found])
             misaligned.append(Join(layer_name(node.index), names, offsets))
     return Alignment(compared, tuple(misaligned), tuple(unknown))
 
@@ -62,8 +63,16 @@ def _branches(node: Node) -> list[Value]:
     return list(dict.fromkeys(node.live_inputs)) if node.op in _JOINS and len(node.live_inputs) > 1 else []
 
 
-def _ended_by(value: Value, layer_name: Callable[[int], str]) -> str:
-    return layer_name(value.producer) if value.producer >= 0 else "the input"
+def _ended_by(value: Value, trace: Trace, layer_name: Callable[[int], str]) -> str:
+    """Return the layer that a branch ends with, and what moved its units from there on: `conv, slice`."""
+    moved = ""
+    while value.producer >= 0:
+        node = trace.nodes[value.producer]
+        if node.op not in FREE or not trace.calls[node.call].module._modules:
+            return layer_name(node.index) + moved
+        moved = f", {node.op}" if node.op not in ("alias", "detach") else moved
+        value = node.live_inputs[0]
+    return f"the input{moved}"
 
 
 class _Irregular(Exception):

@@ -16,6 +16,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from cifar_report.analyzer.coverage import Coverage
+
 SCHEMA_VERSION = 1
 
 Kind = Literal["local", "global", "unknown"]
@@ -195,6 +197,8 @@ class Analysis:
     """All tensors that the network was called with, named after the arguments they are."""
     field_input: int = 0
     """Which of the inputs the receptive fields refer to: the first that looks like an image."""
+    coverage: Coverage | None = None
+    """Density and alignment of the receptive fields; None unless they were asked for."""
     schema_version: int = SCHEMA_VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -233,6 +237,7 @@ class Analysis:
             uncalled=tuple(data["uncalled"]),
             inputs=tuple(InputSpec(**_record(row)) for row in data.get("inputs", ())),
             field_input=data.get("field_input", 0),
+            coverage=Coverage.from_dict(data["coverage"]) if data.get("coverage") else None,
         )
 
     @classmethod

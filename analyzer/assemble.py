@@ -64,17 +64,17 @@ def analyze(
     rows = lay_out(trace)
 
     def layer_name(node: int) -> str:
-        return rows.names[rows.row_of_node[node]] or operator_name(node)
+        return rows.names[rows.row_of_node[node]] or operator_of(node)
 
-    def operator_name(node: int) -> str:
-        return _operator_name(trace.nodes[node], trace)
+    def operator_of(node: int) -> str:
+        return operator_name(trace.nodes[node], trace)
 
     def field_of(value: Value) -> ReceptiveField:
-        return describe(value, fields, layer_name, operator_name)
+        return describe(value, fields, layer_name, operator_of)
 
     structures = find_structures(trace, fields, layer_name)
     layers = make_layers(trace, rows, costs, fields, boxes, field_of)
-    before_gap = structures.before_gap or _last_map(trace, fields)
+    before_gap = structures.before_gap or last_map(trace, fields)
     parameters, buffers = trace.tree.parameters, trace.tree.buffers
     params = sum([p.numel() for p in parameters])
     trainable = sum([p.numel() for p in parameters if p.requires_grad])
@@ -124,7 +124,7 @@ def analyze(
     )
 
 
-def _last_map(trace: Trace, fields: Fields) -> Value:
+def last_map(trace: Trace, fields: Fields) -> Value:
     """Return the last value on the way to the output whose units still see different parts."""
     wanted = {trace.outputs[0].id}
     for node in reversed(trace.nodes):
@@ -139,14 +139,15 @@ def _last_map(trace: Trace, fields: Fields) -> Value:
 
 def _unknown(trace: Trace, costs: Sequence[Cost]) -> tuple[str, ...]:
     names = [
-        _operator_name(node, trace)
+        operator_name(node, trace)
         for node, cost in zip(trace.nodes, costs, strict=True)
         if node.op not in RULES or cost.macs is None
     ]
     return tuple(dict.fromkeys(names))
 
 
-def _operator_name(node: Node, trace: Trace) -> str:
+def operator_name(node: Node, trace: Trace) -> str:
+    """Return an operator with the module that ran it."""
     return f"{node.op} in {trace.calls[node.call].path or 'the network itself'}"
 
 

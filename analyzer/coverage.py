@@ -37,8 +37,16 @@ class Holes:
 
     layer: str
     """The last layer that sees no holes in front of it, and makes them."""
-    windows: tuple[str, ...]
-    """From there on, the windows that reach past their neighbours: `dilation 2`, `stride 2 of kernel 1`."""
+    dilations: tuple[str, ...]
+    """From there on, of the windows that have any, in order."""
+    gap: tuple[int, int] | None
+    """How far apart the layer's neighbouring inputs lie, and how much each of them sees [px]; None where
+    branches leave holes between them."""
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Holes:
+        """Rebuild from `dataclasses.asdict`'s form."""
+        return cls(data["layer"], tuple(data["dilations"]), data["gap"] and tuple(data["gap"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,6 @@ class Coverage:
             before_gap=Density.from_dict(data["before_gap"]),
             output=Density.from_dict(data["output"]),
             alignment=Alignment.from_dict(data["alignment"]),
-            holes=holes and Holes(holes["layer"], tuple(holes["windows"])),
+            holes=holes and Holes.from_dict(holes),
             layers=None if layers is None else tuple([Density.from_dict(row) for row in layers]),
         )

@@ -1,4 +1,4 @@
-"""Where the holes of a receptive field come from: the layer that made them, and the windows behind it."""
+"""Where the holes of a receptive field come from: the layer that made them, and the dilations behind it."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def find_holes(densities: Densities, value: Value, layer_name: Callable[[int], s
     """
     if not _has_holes(densities, value):
         return None
-    found: list[str] = []
+    dilations: list[str] = []
     while True:
         node = densities.trace.nodes[densities.source(value).producer]
-        reach = _reach(node)
-        if reach is not None:
-            found.insert(0, reach)
+        dilation = _dilation(node)
+        if dilation is not None:
+            dilations.insert(0, dilation)
         before = [other for other in node.live_inputs if _has_holes(densities, other)]
         if not before:
-            return Holes(layer_name(node.index), tuple(found))
+            return Holes(layer_name(node.index), tuple(dilations), _gap(densities, node))
         value = min(before, key=lambda other: densities.of(other).share or 0.0)
 
 
@@ -40,21 +40,31 @@ def _has_holes(densities: Densities, value: Value) -> bool:
     return share is not None and share < 1
 
 
-def _reach(node: Node) -> str | None:
-    """Return how a window reaches past its neighbours: by its dilation, or by a stride beyond its kernel."""
+def _window(node: Node) -> windows.Window | None:
     if node.op in windows.CONVOLUTIONS:
-        settings = windows.convolution(node)
-    elif node.op in windows.POOLS:
-        settings = windows.pool(node)
-    else:
+        return windows.convolution(node)
+    return windows.pool(node) if node.op in windows.POOLS else None
+
+
+def _dilation(node: Node) -> str | None:
+    settings = _window(node)
+    if settings is None:
         return None
     dilations = [d if k > 1 else 1 for d, k in zip(settings.dilation, settings.kernel, strict=True)]
-    if max(dilations) > 1:
-        return f"dilation {_spelled(dilations)}"
-    if not settings.transposed and any(s > k for s, k in zip(settings.stride, settings.kernel, strict=True)):
-        return f"stride {_spelled(settings.stride)} of kernel {_spelled(settings.kernel)}"
-    return None
+    if max(dilations) == 1:
+        return None
+    return str(dilations[0]) if len(set(dilations)) == 1 else "x".join(map(str, dilations))
 
 
-def _spelled(sizes: tuple[int, ...] | list[int]) -> str:
-    return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))
+def _gap(densities: Densities, node: Node) -> tuple[int, int] | None:
+    """Return how far apart a window's neighbouring inputs lie, and how much each of them sees [px].
+
+    None where no window, but a join, makes the holes.
+    """
+    settings, value = _window(node), node.live_inputs[0]
+    shadows, size = densities.fields.of(value), densities.of(value).size
+    if settings is None or shadows is None or len(shadows) != len(settings.kernel):
+        return None
+    steps = [s.advance * d // s.period for s, d in zip(shadows, settings.dilation, strict=True)]
+    gaps = [(step, seen) for step, seen in zip(steps, size, strict=True) if step > seen]
+    return max(gaps, default=None)

@@ -10,9 +10,11 @@ import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import floor
 
 from cifar_report.analyzer import metrics_of_users
 from cifar_report.analyzer.analysis import Analysis, ReceptiveField
+from cifar_report.analyzer.coverage import Density
 
 Measurements = Mapping[str, object]
 """What a training run tells, by metric: `test_accuracy` and `epochs` as numbers, `device` as a word,
@@ -191,6 +193,45 @@ def _rf(analysis: Analysis) -> Reading:
 def _rf_before_gap(analysis: Analysis) -> Reading:
     fields = analysis.totals.receptive_field
     return _field(fields.before_gap, "before global pooling", f"{_px(fields.output)} at the output")
+
+
+OF_COVERAGE = ("rf.density", "rf.density.before_gap", "misalignment")
+"""Metrics for which an analysis needs its coverage, which `coverage_measure` adds."""
+
+_NO_COVERAGE = Reading(None, "the analysis was made without its coverage")
+
+
+def _density(name: str, place: str) -> Read:
+    def density(analysis: Analysis) -> Reading:
+        if analysis.coverage is None:
+            return _NO_COVERAGE
+        found: Density = getattr(analysis.coverage, name)
+        if found.share is None:
+            return Reading(None, f"unknown {place}: {found.cause}")
+        holes = analysis.coverage.holes
+        since = f"; holes from {holes.layer} on" if holes else ""
+        # Rounded down: 100 is for fields without any hole.
+        return Reading(floor(10_000 * found.share) / 100, f"% of the field {place}{since}")
+
+    return density
+
+
+STATIC["rf.density"] = _density("output", "at the output")
+STATIC["rf.density.before_gap"] = _density("before_gap", "before global pooling")
+
+
+@_metric("misalignment")
+def _misalignment(analysis: Analysis) -> Reading:
+    if analysis.coverage is None:
+        return _NO_COVERAGE
+    alignment = analysis.coverage.alignment
+    if alignment.unknown:
+        return Reading(None, f"branches can't be compared at {', '.join(alignment.unknown[:3])}")
+    worst = max(alignment.misaligned, key=lambda join: max(join.spread), default=None)
+    if worst is None:
+        return Reading(0, f"px between branches' centres; {alignment.compared} joins were compared")
+    evidence = f"px between {' and '.join(worst.branches)}, which meet at {worst.layer}"
+    return Reading(max(worst.spread), evidence)
 
 
 def _count(*structures: str) -> Read:

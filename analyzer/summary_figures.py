@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cifar_report.analyzer.analysis import Analysis, ReceptiveField
+from cifar_report.analyzer.summary_coverage import coverage_lines
 
 UNKNOWN = "unknown"
 NOTHING = "-"
@@ -110,6 +111,7 @@ def totals(analysis: Analysis) -> list[tuple[str, str]]:
             f"{_described(fields.before_gap)} before global pooling; "
             f"{_described(fields.output)} at the output",
         ),
+        *coverage_lines(analysis.coverage),
         (
             "Memory [MB]",
             f"parameters {megabytes(sums.param_bytes)}, buffers {megabytes(sums.buffer_bytes)}, "

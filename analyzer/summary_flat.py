@@ -7,6 +7,8 @@ import io
 from html import escape
 
 from cifar_report.analyzer.analysis import Analysis, Layer, ReceptiveField
+from cifar_report.analyzer.coverage import Density
+from cifar_report.analyzer.summary_coverage import density_cell
 from cifar_report.analyzer.summary_figures import (
     NOTHING,
     UNKNOWN,
@@ -30,11 +32,12 @@ def markdown_table(analysis: Analysis) -> str:
     """Return a GitHub-flavoured table of the layers that do something, then a list of the totals.
 
     Parameters and MACs add up to the last row. The receptive field is that of a layer's output with
-    respect to the network's input [px].
+    respect to the network's input [px]; its density stands beside it where it was measured for each layer.
     """
+    header = _header(analysis)
     lines = [
-        _markdown_row(_HEADER),
-        _markdown_row(tuple("---" if column < _WORDS else "---:" for column in range(len(_HEADER)))),
+        _markdown_row(header),
+        _markdown_row(tuple("---" if column < _WORDS else "---:" for column in range(len(header)))),
     ]
     for name, kind, *cells in _rows(analysis):
         lines.append(_markdown_row((_code(name), _code(kind), *cells)))
@@ -46,7 +49,7 @@ def markdown_table(analysis: Analysis) -> str:
 
 def html_table(analysis: Analysis) -> str:
     """Return the same table as an HTML fragment, every text escaped, header cells with a scope."""
-    heads = "".join(f'<th scope="col">{escape(title)}</th>' for title in _HEADER)
+    heads = "".join(f'<th scope="col">{escape(title)}</th>' for title in _header(analysis))
     body = "\n".join(f"<tr>{_html_cells(row)}</tr>" for row in _rows(analysis))
     facts = "\n".join(f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in totals(analysis))
     return (
@@ -65,7 +68,9 @@ def csv_table(analysis: Analysis) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("index", "name", "type", "kind", "output_shape", "reused", *_FIGURES, *_FIELDS))
+    densities = _densities(analysis)
+    last = ("density",) if densities else ()
+    writer.writerow(("index", "name", "type", "kind", "output_shape", "reused", *_FIGURES, *_FIELDS, *last))
     for layer in analysis.layers:
         figures = (getattr(layer, name) for name in _FIGURES)
         writer.writerow(
@@ -79,14 +84,29 @@ def csv_table(analysis: Analysis) -> str:
                 *(UNKNOWN if figure is None else figure for figure in figures),
                 *_field_cells(layer.receptive_field),
                 size(layer.backward_field),
+                *((_share(densities[layer.index]),) if densities else ()),
             )
         )
     return text.getvalue().rstrip("\n")
 
 
+def _densities(analysis: Analysis) -> tuple[Density, ...] | None:
+    """Return every layer's density, where these were asked for."""
+    return analysis.coverage.layers if analysis.coverage else None
+
+
+def _header(analysis: Analysis) -> tuple[str, ...]:
+    return (*_HEADER, "Density") if _densities(analysis) else _HEADER
+
+
 def _rows(analysis: Analysis) -> list[tuple[str, ...]]:
     """Return the rows that have something to say: everything but containers that only contain."""
-    return [_row(layer) for layer in analysis.layers if not layer.container or _does_something(layer)]
+    densities = _densities(analysis)
+    return [
+        (*_row(layer), density_cell(densities[layer.index])) if densities else _row(layer)
+        for layer in analysis.layers
+        if not layer.container or _does_something(layer)
+    ]
 
 
 def _does_something(layer: Layer) -> bool:
@@ -109,7 +129,13 @@ def _row(layer: Layer) -> tuple[str, ...]:
 def _total_row(analysis: Analysis) -> tuple[str, ...]:
     sums = analysis.totals
     output = sums.receptive_field.output
-    return "Total", "", "", count(sums.params), count(sums.macs), extent(output), stride(output)
+    row = "Total", "", "", count(sums.params), count(sums.macs), extent(output), stride(output)
+    coverage = analysis.coverage
+    return (*row, density_cell(coverage.output)) if coverage and coverage.layers else row
+
+
+def _share(density: Density) -> float | str:
+    return UNKNOWN if density.share is None else density.share
 
 
 def _field_cells(field: ReceptiveField) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from cifar_report.analyzer.analysis import Analysis, Layer
+from cifar_report.analyzer.summary_coverage import density_cell
 from cifar_report.analyzer.summary_figures import (
     NOTHING,
     add,
@@ -17,6 +18,7 @@ from cifar_report.analyzer.summary_figures import (
 )
 
 _HEADER = ("Layer", "Type", "Output", "Params", "MACs", "Field", "Stride")
+_DENSITY = "Density"
 _LEFT = 3
 """Columns of words, which stand left; figures stand right."""
 
@@ -63,16 +65,19 @@ def tree_table(analysis: Analysis, depth: int | None = None) -> str:
 
     The columns of parameters and MACs add up to the totals: a module whose inside is shown counts only
     what it does itself, one at the last depth shown counts everything below it. `Field` and `Stride`
-    are those of the layer's output with respect to the network's input [px].
+    are those of the layer's output with respect to the network's input [px]; `Density`, where it was
+    measured for each layer, is the share of that field from which a path leads to the unit.
 
     Args:
         analysis: what to print.
         depth: levels below the network to show, None for all.
     """
-    rows = [_HEADER]
+    densities = analysis.coverage.layers if analysis.coverage else None
+    rows: list[tuple[str, ...]] = [(*_HEADER, _DENSITY) if densities else _HEADER]
     for root in tree(analysis.layers):
-        rows += _rows(root, analysis.model, "", "", depth)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
+        for layer, row in _rows(root, analysis.model, "", "", depth):
+            rows.append((*row, density_cell(densities[layer.index])) if densities else row)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [_line(row, widths) for row in rows]
     rule = "-" * max(map(len, lines))
     facts = totals(analysis)
@@ -84,8 +89,8 @@ def tree_table(analysis: Analysis, depth: int | None = None) -> str:
 
 def _rows(
     branch: Branch, model: str, art: str, below: str, depth: int | None
-) -> Iterator[tuple[str, str, str, str, str, str, str]]:
-    """Yield a branch's rows; `art` leads its own line, `below` those of its children."""
+) -> Iterator[tuple[Layer, tuple[str, ...]]]:
+    """Yield a branch's layers, each with its row; `art` leads its own line, `below` those of its children."""
     layer = branch.layer
     shown = branch.children if depth is None or layer.depth < depth else ()
     counted = (layer,) if shown else tuple(subtree(branch))
@@ -93,13 +98,16 @@ def _rows(
     macs = add(each.macs for each in counted)
     quiet = bool(shown)  # a module that is opened and does nothing itself
     yield (
-        art + _label(layer, model),
-        layer.type if layer.kind == "module" else "function",
-        shape(layer.output_shape),
-        NOTHING if quiet and params == 0 else count(params),
-        NOTHING if quiet and macs == 0 else count(macs),
-        extent(layer.receptive_field),
-        stride(layer.receptive_field),
+        layer,
+        (
+            art + _label(layer, model),
+            layer.type if layer.kind == "module" else "function",
+            shape(layer.output_shape),
+            NOTHING if quiet and params == 0 else count(params),
+            NOTHING if quiet and macs == 0 else count(macs),
+            extent(layer.receptive_field),
+            stride(layer.receptive_field),
+        ),
     )
     for child in shown:
         last = child is shown[-1]

@@ -8,6 +8,7 @@ from torch import nn
 
 from cifar_report.analyzer.assemble import analyze
 from cifar_report.analyzer.constraints import Verdict, judge, parse_constraint
+from cifar_report.analyzer.coverage_asked import completed
 
 _HEADER = ("constraint", "verdict", "measured", "margin", "evidence")
 
@@ -32,7 +33,7 @@ def assert_constraints(
     parsed = [parse_constraint(text) for text in constraints]
     if not parsed:
         raise ValueError("there are no constraints to hold the network against")
-    analysis = analyze(module, input_shape)
+    analysis = completed(analyze(module, input_shape), module, input_shape, parsed)
     verdicts = judge(parsed, analysis)
     missed = [verdict for verdict in verdicts if verdict.state != "met"]
     if missed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from cifar_report.analyzer.analysis import Analysis
+    from cifar_report.analyzer.load import LoadedModel
 
 _EPILOG = """
 \b
@@ -26,10 +28,13 @@ Examples:
   cifar-report analyze model.py --input 3,224,224 --format json -o analysis.json
   cifar-report analyze torchvision:vit_b_16 --input 3,224,224
   cifar-report analyze model.py --second-opinion
+  cifar-report analyze model.py --depth 1
+  cifar-report analyze model.py --density
 
 \b
 Conventions: MACs are multiply-accumulates of convolution, linear, matrix and attention products for one
-image, FLOPs are twice that. Receptive fields are theoretical: not clipped at the image.
+image, FLOPs are twice that. Receptive fields are theoretical: not clipped at the image. Density is the
+share of a field from which a path leads to the unit: dilations and wide strides leave holes.
 """
 
 
@@ -55,6 +60,13 @@ image, FLOPs are twice that. Receptive fields are theoretical: not clipped at th
     is_flag=True,
     help="Ask fvcore and torchscan too, and say layer by layer why they differ.",
 )
+@click.option(
+    "--depth",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Close the tree below N levels: a closed module's costs are those of everything in it.",
+)
+@click.option("--density", is_flag=True, help="Add which share of its receptive field reaches each layer.")
 @output_option
 def analyze(
     model: str,
@@ -63,6 +75,8 @@ def analyze(
     style: str | None,
     form: str,
     second_opinion: bool,
+    depth: int | None,
+    density: bool,
     output: Path | None,
 ) -> None:
     """Trace MODEL once and print what each layer costs and sees.
@@ -84,14 +98,22 @@ def analyze(
         raise UsageError(
             "--second-opinion has no CSV", expected="--format table, markdown or json", found="--format csv"
         )
+    plain = form == "csv" or style in ("torchsummary", "torchscan")
+    if density and (second_opinion or (plain and form != "csv")):
+        other = "--second-opinion" if second_opinion else f"--style {style}"
+        raise UsageError(f"{other} has no column for --density", hint="leave one of them out")
+    if depth is not None and (second_opinion or form != "table" or style not in (None, "tree")):
+        raise UsageError("--depth is about our own tree", hint="leave --style, --format or --depth out")
     loaded, analysis = load_and_analyze(model, inputs, weights, values=second_opinion)
     if second_opinion:
         with loaded.running():
             text = _with_second_opinion(loaded.module, analysis, form)
         write_result(text, output)
         return
+    if density or not plain:
+        analysis = _with_coverage(loaded, analysis, inputs, density)
     writers = {
-        "tree": summary.tree_table,
+        "tree": lambda analysis: summary.tree_table(analysis, depth),
         "torchsummary": summary.torchsummary_table,
         "torchscan": summary.torchscan_table,
         "markdown": summary.markdown_table,
@@ -103,6 +125,18 @@ def analyze(
         else writers[style or ("tree" if form == "table" else form)](analysis)
     )
     write_result(text, output)
+
+
+def _with_coverage(
+    loaded: LoadedModel, analysis: Analysis, inputs: tuple[str, ...], per_layer: bool
+) -> Analysis:
+    """Return an analysis with density and alignment, for which the network is traced once more."""
+    from cifar_report.analyzer.coverage_measure import measure_coverage
+    from cifar_report.analyzer.inputs import parse_input
+
+    specs = [parse_input(text) for text in inputs]
+    with loaded.running():
+        return replace(analysis, coverage=measure_coverage(loaded.module, specs, per_layer=per_layer))
 
 
 def _with_second_opinion(network: nn.Module, analysis: Analysis, form: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import talk
-from cifar_report.cli.options import load_and_analyze
+from cifar_report.cli.options import completed_for, load_and_analyze
 from cifar_report.cli.verdict_github import annotate, append_summary
 from cifar_report.cli.verdict_junit import junit
 from cifar_report.cli.verdict_settings import Settings, read_settings
@@ -75,7 +75,9 @@ def judged(request: Request) -> Judgement:
     settings = read_settings(Path.cwd())
     constraints = _constraints(request, settings)
     model = _model(request, settings)
-    loaded, analysis = load_and_analyze(model, _inputs(request, settings), request.weights, values=False)
+    inputs = _inputs(request, settings)
+    loaded, analysis = load_and_analyze(model, inputs, request.weights, values=False)
+    analysis = completed_for(constraints, loaded, analysis, inputs)
     verdicts = judge(constraints, analysis)
     code = exit_code(verdicts, allow_unknown=request.allow_unknown)
     text = _text(request, loaded, analysis, verdicts, code)

@@ -12,9 +12,10 @@ from cifar_report.analyzer.errors import ModelError
 from cifar_report.cli.console import talk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from cifar_report.analyzer.analysis import Analysis, InputSpec
+    from cifar_report.analyzer.expression import Constraint
     from cifar_report.analyzer.load import LoadedModel
 
 
@@ -97,6 +98,17 @@ def load_and_analyze(
     if analysis.rung == "real":
         talk("traced on real tensors: the network asks for values, so other inputs may take other branches")
     return loaded, analysis
+
+
+def completed_for(
+    constraints: Iterable[Constraint], loaded: LoadedModel, analysis: Analysis, inputs: tuple[str, ...]
+) -> Analysis:
+    """Return an analysis with the figures that only these constraints ask for."""
+    from cifar_report.analyzer.coverage_asked import completed
+    from cifar_report.analyzer.inputs import parse_input
+
+    with loaded.running():
+        return completed(analysis, loaded.module, [parse_input(text) for text in inputs], constraints)
 
 
 def _analyzed(loaded: LoadedModel, inputs: list[InputSpec]) -> tuple[LoadedModel, Analysis]:

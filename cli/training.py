@@ -90,6 +90,8 @@ def _train_in(claim: Claim, request: Request, listener: Listener) -> Run:
     import torch
 
     from cifar_report.analyzer import analyze
+    from cifar_report.analyzer.constraints import parse_constraint
+    from cifar_report.analyzer.coverage_asked import completed
     from cifar_report.analyzer.load import load_model
     from cifar_report.trainer.data import load_data
     from cifar_report.trainer.fit import begin
@@ -103,7 +105,9 @@ def _train_in(claim: Claim, request: Request, listener: Listener) -> Run:
     if loaded.note:
         talk(loaded.note)
     with _prints_to_stderr(), loaded.running():
-        analysis = analyze(loaded.module, (3, SIDE, SIDE), name=loaded.name)
+        shape = (3, SIDE, SIDE)
+        analysis = analyze(loaded.module, shape, name=loaded.name)
+        analysis = completed(analysis, loaded.module, shape, map(parse_constraint, constraints))
         data = load_data(request.data, listener)
         epochs = request.epochs or EPOCHS.get(request.data, OTHER_EPOCHS)
         options = Options(
