@@ -9,7 +9,7 @@ import numpy as np
 from cifar_report.analyzer.field_views import with_dim
 from cifar_report.analyzer.graph import Node, Value
 from cifar_report.analyzer.receptive_field import Lookup, Shadows, field_rule
-from cifar_report.analyzer.shadow import EMPTY, Array, Shadow, Shape, expand, full, regular
+from cifar_report.analyzer.shadow import EMPTY, Array, Bounds, Shadow, Shape, expand, full, regular
 from cifar_report.analyzer.shadow_union import union
 
 
@@ -88,13 +88,13 @@ def overwritten(old: Shadow, new: Shadow, shape: Shape, part: Shape, dim: int, w
 
 def _alike(old: Shadow, new: Shadow, dim: int) -> bool:
     """Return whether both hold the same bounds, which don't vary along a dimension."""
-    return all(
-        not isinstance(before, int)
-        and not isinstance(after, int)
-        and before.shape[dim] == 1
-        and np.array_equal(before, after)
-        for before, after in ((old.lo, new.lo), (old.hi, new.hi))
-    )
+    return _same(old.lo, new.lo, dim) and _same(old.hi, new.hi, dim)
+
+
+def _same(before: Bounds, after: Bounds, dim: int) -> bool:
+    if isinstance(before, int) or isinstance(after, int):
+        return isinstance(before, int) and isinstance(after, int) and before == after
+    return before.shape[dim] == 1 and np.array_equal(before, after)
 
 
 def _without(shape: Shape, dim: int) -> Shape:
