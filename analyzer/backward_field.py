@@ -46,7 +46,8 @@ def compute_boxes(trace: Trace, fields: Fields) -> dict[int, Box]:
 
 def _hull(left: Box, right: Box) -> Box:
     return tuple([
-        a if a == b else (min(a[0], b[0]), max(a[1], b[1])) for a, b in zip(left, right, strict=True)
+        (a[0] if a[0] < b[0] else b[0], a[1] if a[1] > b[1] else b[1])
+        for a, b in zip(left, right, strict=True)
     ])  # fmt: skip
 
 

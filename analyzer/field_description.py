@@ -95,7 +95,9 @@ def _periodic_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
     others = [d for d in range(1, rank) if d not in (dim, channels)]
     lo, hi = _at_the_middle(full(shadow.lo, rank), full(shadow.hi, rank), others, True)
     sizes = np.maximum(hi - lo + 1, 0)
-    at = np.unravel_index(int(sizes.argmax()), sizes.shape)
+    largest = int(sizes.argmax())
+    at = np.unravel_index(largest, sizes.shape)
+    size = sizes.item(largest)
     period_index = int(at[dim])
     unit = (shape[dim] // 2) // shadow.period * shadow.advance
     low, high = int(lo[at]), int(hi[at])
@@ -105,8 +107,7 @@ def _periodic_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
         start = (low + high) / 2 - period_index * shadow.advance / shadow.period
     stride = shadow.advance / shadow.period
     seen = min(high + unit, image - 1) - max(low + unit, 0) + 1
-    uniform = bool((sizes == sizes.flat[0]).all())
-    return _Axis(int(sizes.max()), _whole(stride), start, uniform, max(seen, 0))
+    return _Axis(size, _whole(stride), start, int(sizes.min()) == size, max(seen, 0))
 
 
 def _channels_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis | None:
@@ -114,14 +115,14 @@ def _channels_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis | None:
     lo, hi = shadow.lo, shadow.hi
     sizes = hi - lo
     assert isinstance(sizes, np.ndarray)
-    if max(sizes.shape) != sizes.size or int(sizes.min()) < 0:
+    smallest = int(sizes.min())
+    if max(sizes.shape) != sizes.size or smallest < 0:
         return None
     at = int(sizes.argmax())
-    low, high = (bounds if isinstance(bounds, int) else int(bounds.flat[at]) for bounds in (lo, hi))
+    low, high = [bounds if isinstance(bounds, int) else bounds.item(at) for bounds in (lo, hi)]
     unit = shape[shadow.dim or 0] // 2 * shadow.advance
     seen = min(high + unit, image - 1) - max(low + unit, 0) + 1
-    uniform = bool(sizes.min() == sizes.max())
-    return _Axis(high - low + 1, shadow.advance, (low + high) / 2, uniform, max(seen, 0))
+    return _Axis(high - low + 1, shadow.advance, (low + high) / 2, smallest == high - low, max(seen, 0))
 
 
 def _irregular_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
@@ -186,7 +187,8 @@ def _layered_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
 
 def _at_the_middle(lo: Array, hi: Array, places: Sequence[int], several: bool) -> tuple[Array, Array]:
     """Return the bounds of the middle unit along some dimensions, or of a few around it."""
-    lo, hi = np.broadcast_arrays(lo, hi)
+    if lo.shape != hi.shape:
+        lo, hi = np.broadcast_arrays(lo, hi)
     for dim in places:
         size = lo.shape[dim]
         if size > 1:

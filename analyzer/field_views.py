@@ -79,14 +79,21 @@ def _resized(shape: Shape, dim: int, size: int) -> Shape:
 
 def _reshape(bounds: Array, shape: Shape, new_shape: Shape) -> Array:
     """Reshape bounds, spread only over those dimensions that are merged with one that varies."""
+    old_sizes, new_sizes = _spread(bounds.shape, tuple(shape), tuple(new_shape))
+    wide = bounds if bounds.shape == old_sizes else np.broadcast_to(bounds, old_sizes)
+    return wide.reshape(new_sizes)
+
+
+@lru_cache(maxsize=1024)
+def _spread(own: Shape, shape: Shape, new_shape: Shape) -> tuple[Shape, Shape]:
     old_sizes, new_sizes = [1] * len(shape), [1] * len(new_shape)
-    for old_dims, new_dims in blocks(tuple(shape), tuple(new_shape)):
-        if any(bounds.shape[dim] > 1 for dim in old_dims):
+    for old_dims, new_dims in blocks(shape, new_shape):
+        if any(own[dim] > 1 for dim in old_dims):
             for dim in old_dims:
                 old_sizes[dim] = shape[dim]
             for dim in new_dims:
                 new_sizes[dim] = new_shape[dim]
-    return np.broadcast_to(bounds, old_sizes).reshape(new_sizes)
+    return tuple(old_sizes), tuple(new_sizes)
 
 
 @lru_cache(maxsize=1024)
