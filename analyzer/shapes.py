@@ -86,6 +86,14 @@ def same(args: Arguments, kwargs: Keywords) -> Shape | None:
     return args[0].shape  # type: ignore[no-any-return]
 
 
+@rule("clamp_min", "clamp_max", "clamp", "clip")
+def clamp(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover bounds that are numbers."""
+    value, bounds = args[0], (*args[1:], *kwargs.values())
+    numbers = all(bound is None or isinstance(bound, int | float) for bound in bounds)
+    return value.shape if numbers and value.dtype.is_floating_point else None
+
+
 @rule("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
 def dropout(args: Arguments, kwargs: Keywords) -> Shape | None:
     """Cover dropout in either mode."""
@@ -210,32 +218,29 @@ def attention(args: Arguments, kwargs: Keywords) -> Shape | None:
     return (*query.shape[:-1], value.shape[-1]) if query.shape[-1] == key.shape[-1] else None
 
 
-@rule("cat")
-def cat(args: Arguments, kwargs: Keywords) -> Shape | None:
-    """Cover concatenation of tensors of one dtype and rank."""
-    values, dim = args[0], argument(args, kwargs, 1, "dim", 0)
-    first = values[0]
-    if dim < 0:
-        dim += len(first.shape)
-    total = 0
-    for value in values:
-        shape = value.shape
-        if len(shape) != len(first.shape) or value.dtype != first.dtype:
-            return None
-        if shape[:dim] != first.shape[:dim] or shape[dim + 1 :] != first.shape[dim + 1 :]:
-            return None
-        total += shape[dim]
-    return (*first.shape[:dim], total, *first.shape[dim + 1 :])
-
-
 @rule("mean")
 def mean(args: Arguments, kwargs: Keywords) -> Shape | None:
     """Cover means over named dimensions."""
-    dims = argument(args, kwargs, 1, "dim")
+    return _reduced(args, kwargs, 1)
+
+
+@rule("linalg_vector_norm")
+def vector_norm(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover norms of vectors along named dimensions."""
+    return _reduced(args, kwargs, 2)
+
+
+def _reduced(args: Arguments, kwargs: Keywords, position: int) -> Shape | None:
+    """Return what a reduction leaves, given where its argument `dim` stands; `keepdim` is the next one."""
+    value, dims = args[0], argument(args, kwargs, position, "dim")
     if not isinstance(dims, list | tuple) or not dims or kwargs.get("dtype") is not None:
         return None
-    shape = args[0].shape
+    shape = value.shape
+    if not value.dtype.is_floating_point or not all(-len(shape) <= dim < len(shape) for dim in dims):
+        return None
     reduced = {dim % len(shape) for dim in dims}
-    if argument(args, kwargs, 2, "keepdim", False):
+    if len(reduced) != len(dims):
+        return None
+    if argument(args, kwargs, position + 1, "keepdim", False):
         return tuple([1 if dim in reduced else size for dim, size in enumerate(shape)])
     return tuple([size for dim, size in enumerate(shape) if dim not in reduced])
