@@ -10,7 +10,7 @@ from cifar_report.cli.console import talk, write_result
 from cifar_report.cli.judgement import Judgement, Request
 from cifar_report.cli.watch_changes import changes
 from cifar_report.cli.watch_files import States, await_change, shown
-from cifar_report.cli.watch_run import load_ahead, run
+from cifar_report.cli.watch_run import Checked, load_ahead, load_libraries, run
 
 
 def watch(request: Request, output: Path | None, *, verbose: bool) -> int:
@@ -33,17 +33,19 @@ def watch(request: Request, output: Path | None, *, verbose: bool) -> int:
     first, told = True, ""
     while True:
         result = run(request, states, verbose=verbose)
-        if isinstance(result, Judgement):
-            write_result(result.text, output)
-            talk(result.summary)
+        if isinstance(result, Checked):
+            write_result(result.judgement.text, output)
+            talk(result.judgement.summary)
             if last is not None:
-                _tell_changes(last, result)
-            last = result
+                _tell_changes(last, result.judgement)
+            last = result.judgement
         if result is not None:
             if first and result == UsageError.exit_code:
                 return UsageError.exit_code
             first = False
             told = _tell_files(request, states, told)
+        if isinstance(result, Checked):
+            load_libraries(result)
         names = shown(await_change(states))
         talk(f"\n{time.strftime('%H:%M:%S')} {names} changed {'-' * max(60 - len(names), 3)}")
 

@@ -93,8 +93,12 @@ def _own(opened: object) -> str:
     if path.endswith(".pyc"):
         with suppress(ValueError):
             path = importlib.util.source_from_cache(path)
-    installed = path.startswith((*_INSTALLED, *_OURS)) or "site-packages" in path or "dist-packages" in path
-    return "" if installed or path.startswith(_SYSTEM) else path
+    return "" if is_installed(path) or path.startswith((*_OURS, *_SYSTEM)) else path
+
+
+def is_installed(path: str) -> bool:
+    """Return whether a file belongs to Python or to an installed library."""
+    return path.startswith(_INSTALLED) or "site-packages" in path or "dist-packages" in path
 
 
 def changed(states: Mapping[str, State]) -> list[str]:

@@ -8,22 +8,37 @@ and loads torch each time, which takes seconds.
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkContext, SpawnContext
 
 from cifar_report.analyzer.errors import ModelError
 from cifar_report.cli.console import talk
 from cifar_report.cli.judgement import Judgement, Request, judged
-from cifar_report.cli.watch_files import Seen, States, changed, state, tell_of_reads
+from cifar_report.cli.watch_files import Seen, States, changed, is_installed, state, tell_of_reads
 
 _POLL = 0.1
 _SLOW = 5.0
 """Seconds: between two looks at the files; until it is said that a check takes long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check brought."""
+
+    judgement: Judgement
+    libraries: tuple[str, ...]
+    """Installed modules that it imported, in order."""
+    variables: dict[str, str]
+    """Of the environment, that it set: libraries may look at them on import."""
 
 
 def load_ahead() -> None:
@@ -34,16 +49,28 @@ def load_ahead() -> None:
     from cifar_report.models import registry  # noqa: F401
 
 
-def run(request: Request, states: States, *, verbose: bool) -> Judgement | int | None:
+def load_libraries(checked: Checked) -> None:
+    """Import a check's libraries, so that the next one needn't: torchvision alone takes seconds."""
+    before = dict(os.environ)
+    os.environ.update(checked.variables)
+    with redirect_stdout(sys.stderr):
+        for name in checked.libraries:
+            with suppress(Exception):  # the network's own import says what is wrong
+                importlib.import_module(name)
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def run(request: Request, states: States, *, verbose: bool) -> Checked | int | None:
     """Check once, and keep `states` to the files that were read.
 
     Returns:
-        the judgement; the exit code of a failure, whose message stands on standard error; None where a
+        what it brought; the exit code of a failure, whose message stands on standard error; None where a
         file was changed before the check was over, which has been stopped then.
     """
     context = _context()
     theirs, ours = context.Pipe(duplex=False)
-    process = context.Process(target=_check, args=(request, ours, verbose), daemon=True)
+    process = context.Process(target=_check, args=(request, ours, verbose))
     process.start()
     ours.close()  # so that the end of the process is the end of the pipe
     try:
@@ -59,7 +86,7 @@ def run(request: Request, states: States, *, verbose: bool) -> Judgement | int |
         theirs.close()
 
 
-def _followed(pipe: Connection, states: States) -> Judgement | int | EOFError | None:
+def _followed(pipe: Connection, states: States) -> Checked | int | EOFError | None:
     """Listen to a check, and look at the files meanwhile."""
     start, told = time.monotonic(), False
     read: States = {}
@@ -72,14 +99,14 @@ def _followed(pipe: Connection, states: States) -> Judgement | int | EOFError | 
                 talk("still checking; a save starts over, Ctrl-C ends")
             continue
         try:
-            message: Seen | Judgement | int = pipe.recv()
+            message: Seen | Checked | int = pipe.recv()
         except EOFError as end:
             return end
         if isinstance(message, Seen):
             _note(message, read)
             _note(message, states)
             continue
-        if isinstance(message, Judgement):  # what failed may not have come to all of its files
+        if isinstance(message, Checked):  # what failed may not have come to all of its files
             for path in states.keys() - read.keys():
                 del states[path]
         return message
@@ -104,21 +131,31 @@ def _check(request: Request, pipe: Connection, verbose: bool) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the watch, and the watch ends this
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    folders: set[str] = set()
+    folders: States = {}
+    modules, environment = set(sys.modules), dict(os.environ)
 
     def tell(seen: Seen) -> None:
         if seen.path.endswith((".py", ".ipynb")):
-            folders.add(os.path.dirname(seen.path))  # noqa: PTH120 - a text, like the path
+            folder = os.path.dirname(seen.path)  # noqa: PTH120 - a text, like the path
+            folders.setdefault(folder, state(folder))
         pipe.send(seen)
 
     tell_of_reads(tell)
     try:
-        pipe.send(judged(request))
+        judgement = judged(request)
+        libraries = tuple(name for name in sys.modules if name not in modules and _is_installed(name))
+        variables = {name: value for name, value in os.environ.items() if environment.get(name) != value}
+        pipe.send(Checked(judgement, libraries, variables))
     except Exception as error:
         code = explain(error, verbose=verbose)
-        for folder in folders:  # a module that is missing may be about to come
-            pipe.send(Seen(folder, state(folder)))
+        for folder, before in folders.items():  # a module that is missing may be about to come
+            pipe.send(Seen(folder, before))
         pipe.send(code)
+
+
+def _is_installed(name: str) -> bool:
+    file = getattr(sys.modules[name], "__file__", None)
+    return isinstance(file, str) and is_installed(file)
 
 
 def _end_with_parent() -> None:

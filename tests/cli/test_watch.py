@@ -23,6 +23,7 @@ from cifar_report.cli.judgement import Judgement
 from cifar_report.cli.main import main
 from cifar_report.cli.watch_changes import changes
 from cifar_report.cli.watch_files import changed, shown, state
+from cifar_report.cli.watch_run import Checked
 
 PATIENCE = 60.0
 """Seconds until a test gives up; no test is about time."""
@@ -53,7 +54,11 @@ class Watch:
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         command = [sys.executable, "-m", "cifar_report.cli", "check", *arguments, "--watch"]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(folder / "site-packages"),
+        }
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             command, cwd=folder, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
@@ -163,6 +168,24 @@ def test_a_save_of_the_file_or_of_a_sibling_is_checked_and_told_with_before_and_
     assert [row.partition("< 200")[2].split()[0] for row in rows] == ["112", "168", "456", "456"]
 
 
+def test_an_installed_library_is_imported_ahead_with_the_variables_that_the_file_sets(folder, watch):
+    (folder / "site-packages").mkdir()
+    library = "import os, sys\nsys.stderr.write(f'imported {os.environ.get(\"LOUD\")}\\n')\n"
+    (folder / "site-packages" / "library.py").write_text(library)
+    path, loud = folder / "model.py", "import os, sys\nos.environ['LOUD'] = 'no'\nimport library\n"
+    tells = "sys.stderr.write(f'LOUD was {os.environ.get(\"LOUD\")}\\n')\n"
+    path.write_text(loud + model())
+    running = watch("model.py", "--max-params", "1k")
+    assert running.until("watching").count("imported no") == 1
+    path.write_text("import os, sys\n" + tells + loud + model(width=5))
+    said = running.until("112 → 140")
+    assert said.count("imported no") == 1  # by the watch itself, before this check
+    assert "LOUD was None" in said
+    path.write_text(loud + model(width=6))
+    assert "imported" not in running.until("140 → 168")
+    assert running.end() == 130
+
+
 def test_what_fails_is_told_and_mended_by_the_next_save_and_ctrl_c_ends_a_check_that_runs(folder, watch):
     path = folder / "model.py"
     running = watch("model.py:Net", "--max-params", "1k")
@@ -270,7 +293,9 @@ def test_wrong_usage_ends_a_watch_before_it_begins(watch):
 
 def test_without_a_file_there_is_nothing_to_watch(monkeypatch, capsys):
     judgement = Judgement("a table", "resnet18: 1 met", 0, ())
-    monkeypatch.setattr("cifar_report.cli.watch.run", lambda request, states, verbose: judgement)
+    monkeypatch.setattr(
+        "cifar_report.cli.watch.run", lambda request, states, verbose: Checked(judgement, (), {})
+    )
     arguments = ["check", "torchvision:resnet18", "--max-params", "1", "--watch"]
     with pytest.raises(UsageError, match="no file to watch: torchvision:resnet18"):
         main.main(arguments, standalone_mode=False)
