@@ -9,6 +9,7 @@ network would train is not known; what needs training stays not measured.
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -86,10 +87,11 @@ def advise(
         UsageError: a user's own metric fails.
     """
     budget = budget or Budget()
+    until = time.monotonic() + 1.3 * budget.seconds
     with loaded.running():
         bench = Bench(loaded.module, analysis, constraints, analysis.inputs)
         found = search(bench, budget)
-    source = _Source(loaded, bench)
+    source = _Source(loaded, bench, until)
     proposals = [source.best(trials[:VARIATIONS]) for trials in _kinds(found)]
     missed = found.nearest
     nearest = None if missed is None else _proposal(missed, "", "it doesn't hold everything")
@@ -132,15 +134,18 @@ def _cost(proposal: Proposal, analysis: Analysis) -> tuple[int, ...]:
 class _Source:
     """The user's source, looked at once a proposal needs it."""
 
-    def __init__(self, loaded: LoadedModel, bench: Bench) -> None:
+    def __init__(self, loaded: LoadedModel, bench: Bench, until: float) -> None:
         self.bench = bench
+        self.until = until
         self.name, self.folder = _own_name(loaded)
         self._chains: Mapping[str, Chain] | None = None
 
     def best(self, trials: Sequence[Trial]) -> Proposal:
-        """Return the first of several trials that the source can be changed to, or else the first."""
+        """Return the first of several trials that the source can be changed to in time, or else the first."""
         first: Proposal | None = None
         for trial in trials:
+            if first and time.monotonic() > self.until:
+                break
             proposal = self.proposal(trial)
             if proposal.diff:
                 return proposal

@@ -32,6 +32,14 @@ class Group:
     sizes: tuple[tuple[str, str, int], ...]
     """(layer, argument, units per channel) for everything that has to follow."""
 
+    @property
+    def name(self) -> str:
+        """Its writers in a few words."""
+        first, *others = self.writers
+        if len(others) > 1:
+            return f"{first} and {len(others)} others"
+        return " and ".join(self.writers)
+
     def resized(self, channels: int) -> tuple[Change, ...]:
         """Return the changes that give the group another number of channels."""
         settings: dict[str, Settings] = {}

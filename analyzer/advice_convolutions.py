@@ -125,7 +125,7 @@ def widths(network: Network, *, wider: bool) -> Iterator[Edit]:
     """Yield other numbers of channels, with everything that has to follow."""
     for group in _groups(network):
         for channels in _steps(group.channels, wider):
-            text = f"{channels} channels instead of {group.channels} behind {' and '.join(group.writers)}"
+            text = f"{channels} channels instead of {group.channels} behind {group.name}"
             yield Edit("width", text, group.resized(channels))
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 Settings = tuple[tuple[str, Any], ...]
 """Arguments of a constructor by name."""
@@ -113,10 +114,25 @@ def applied(network: nn.Module, changes: Iterable[Change], *, values: bool) -> I
         changes: one per layer.
         values: give new layers initial values; without, they have shapes only.
     """
-    with nullcontext() if values else torch.device("meta"):
+    with nullcontext() if values else _Shapes():
         made = {change.path: changed(network.get_submodule(change.path), change) for change in changes}
     with swapped(network, made):
         yield
+
+
+class _Shapes(TorchFunctionMode):
+    """While it is entered, layers are made without values, and nothing is spent on filling them."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run any torch function."""
+        kwargs = kwargs or {}
+        if func is torch.empty:
+            kwargs = {**kwargs, "device": "meta"}
+        if getattr(func, "__module__", None) == nn.init.__name__:
+            return kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 @contextmanager

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
+from math import prod
+from typing import Any
 
-import torch
 from torch import nn
 
 from cifar_report.analyzer import advice_convolutions as convolutions
 from cifar_report.analyzer import advice_heads as heads
-from cifar_report.analyzer.advice_edits import Change, Edit, arguments, changed
+from cifar_report.analyzer.advice_edits import Change, Edit, Recipe, arguments
 from cifar_report.analyzer.advice_graph import Network, jump
 from cifar_report.analyzer.expression import Constraint
 from cifar_report.analyzer.metrics import TRAINED
@@ -187,17 +188,36 @@ def _gain(edit: Edit, goal: Goal, network: Network, more: int) -> float:
 
 
 def _more_parameters(edit: Edit, network: Network) -> int:
-    """Return how many parameters an edit adds."""
+    """Return how many parameters an edit adds, by the layers' arguments."""
     found = 0
-    with torch.device("meta"):
-        for change in edit.changes:
-            old = network.modules[change.path]
-            try:
-                new = changed(old, change)
-            except (ValueError, RuntimeError):  # torch refuses such arguments, and so will the trace
-                continue
-            found += sum(p.numel() for p in new.parameters()) - sum(p.numel() for p in old.parameters())
+    for change in edit.changes:
+        layer = network.modules[change.path]
+        old = arguments(layer)
+        kept = _parameters(type(layer).__name__, {**old, **dict(change.settings)}) if change.keep else 0
+        added = sum(_parameters_of(recipe) for recipe in (*change.before, *change.after))
+        found += kept + added - _parameters(type(layer).__name__, old)
     return found
+
+
+def _parameters_of(recipe: Recipe) -> int:
+    names = {
+        "Conv2d": ("in_channels", "out_channels", "kernel_size"),
+        "Linear": ("in_features", "out_features"),
+    }
+    settings = dict(zip(names.get(recipe.kind, ("num_features",)), recipe.args, strict=False))
+    return _parameters(recipe.kind, {"groups": 1, "bias": True, **settings, **dict(recipe.options)})
+
+
+def _parameters(kind: str, settings: Mapping[str, Any]) -> int:
+    """Return the parameters of a layer with these arguments; 0 for one that has none."""
+    if kind == "Conv2d":
+        size = settings["kernel_size"]
+        kernel = prod(size) if isinstance(size, tuple) else size * size
+        inside = settings["in_channels"] // settings["groups"]
+        return int(settings["out_channels"] * (inside * kernel + settings["bias"]))
+    if kind == "Linear":
+        return int(settings["out_features"] * (settings["in_features"] + settings["bias"]))
+    return int(2 * settings.get("num_features", settings.get("num_channels", 0))) if "Norm" in kind else 0
 
 
 def _wider_field(change: Change, network: Network) -> float:

@@ -87,15 +87,32 @@ class Network:
         return before.output_shape if before else (1, *self.analysis.input_shape)
 
     def host_before(self, operator: Operator) -> tuple[str, nn.Module] | None:
-        """Return the last leaf module before an operator that is called once and passes a map on."""
+        """Return the last module before an operator that is called once and passes a map on.
+
+        A layer; or, where a function comes last, the outermost module that ends with it.
+        """
         before = self.input_of(operator)
         while before is not None:
             leaf = self.leaf(before)
             if leaf and self.calls[leaf[0]] == 1 and len(before.output_shape) == 4:
                 return leaf
+            if leaf is None and len(before.output_shape) == 4:
+                whole = self._ending_with(before)
+                if whole:
+                    return whole
             if before.op not in PER_CHANNEL and before.op not in FLATTENING:
                 return None
             before = self.input_of(before)
+        return None
+
+    def _ending_with(self, operator: Operator) -> tuple[str, nn.Module] | None:
+        """Return the outermost module but the network itself whose last operator this is."""
+        for row in sorted(self.analysis.layers, key=lambda row: row.depth):
+            mine = self.analysis.operators[row.first_operator : row.last_operator]
+            if row.kind == "module" and row.depth and mine and mine[-1].index == operator.index:
+                module = self.modules.get(row.name)
+                if module is not None and row.output_shape == operator.output_shape and not row.reused:
+                    return row.name, module
         return None
 
     def flat_heads(self) -> Iterator[tuple[Operator, str, nn.Linear, tuple[int, ...]]]:

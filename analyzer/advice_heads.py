@@ -127,7 +127,7 @@ def heads_before_average(network: Network) -> Iterator[Edit]:
     group = group_of(network, writer) if writer else None
     if group:
         others = tuple([change for change in group.resized(classes) if change.path not in paths])
-        text = f"{classes} channels behind {' and '.join(group.writers)}, and no {' and '.join(paths)}"
+        text = f"{classes} channels behind {group.name}, and no {' and '.join(paths)}"
         yield Edit("classes from the last convolution", text, (*others, *gone))
 
 

@@ -38,7 +38,7 @@ class Budget:
     steps: int = 8
     """Edits in one proposal, at most; those behind the third are added one by one to what misses least."""
     traces: int = 600
-    seconds: float = 6.0
+    seconds: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,13 +63,13 @@ class _Writer:
         self.level = self._own_level(chains)
 
     def _own_level(self, chains: Mapping[str, Chain]) -> int:
-        """Return the innermost call that makes this layer alone; the innermost of all where none does."""
+        """Return the innermost call that makes this layer alone, or as few others with it as possible."""
         others = [chain for path, chain in chains.items() if path != self.change.path]
-        for level in range(len(self.chain)):
-            inner = self.chain[: level + 1]
-            if not any(chain[: level + 1] == inner for chain in others):
-                return level
-        return 0
+        shared = [
+            sum(chain[: level + 1] == self.chain[: level + 1] for chain in others)
+            for level in range(len(self.chain))
+        ]
+        return shared.index(min(shared))
 
     def splices(self) -> list[tuple[Path, Splice]]:
         """Return what to replace, by file."""

@@ -12,7 +12,9 @@ from cifar_report.analyzer import metrics
 from cifar_report.analyzer.advice_edits import (
     Change,
     Edit,
+    Settings,
     applied,
+    arguments,
     describe,
     merged,
     swapped,
@@ -158,9 +160,24 @@ def _signature(network: nn.Module) -> dict[str, str]:
 def _differences(old: nn.Module, new: nn.Module) -> tuple[str, ...]:
     """Return what differs between two networks, a line for each module."""
     before, after = _signature(old), _signature(new)
-    changed = [path for path in after if before.get(path, after[path]) != after[path]]
-    added = [f"{path}: {text} is new" for path, text in after.items() if path not in before]
-    return (*(f"{path}: {before[path]} -> {after[path]}" for path in changed), *added)
+    modules, others = dict(old.named_modules()), dict(new.named_modules())
+    lines = []
+    for path, text in after.items():
+        if path not in before:
+            lines.append(f"{path}: {text} is new")
+        elif text != before[path]:
+            settings = _changed_settings(modules[path], others[path])
+            made = describe(Change(path, settings), modules[path])
+            lines.append(made if settings else f"{path}: {before[path]} becomes {text}")
+    return tuple(lines)
+
+
+def _changed_settings(old: nn.Module, new: nn.Module) -> Settings:
+    """Return the arguments that differ between two layers of one type."""
+    if type(old).__name__ != type(new).__name__:
+        return ()
+    before = arguments(old)
+    return tuple([(name, value) for name, value in arguments(new).items() if value != before.get(name)])
 
 
 def _figures(constraints: Iterable[Constraint], analysis: Analysis) -> Figures:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cifar_report.analyzer.load import LoadedModel
 
 _SIGNS = {"met": "✓", "not met": "✗", "unknown": "?", "not measured": "-"}
+_LAYERS = 12
 _COLOURS = {"met": "green", "not met": "red"}
 
 
@@ -71,7 +72,7 @@ def as_text(advice: Advice, analysis: Analysis) -> str:
             click.style(f"{number}. {_title(proposal)}", bold=True),
             f"   {_size(proposal, analysis)}",
         ]
-        lines += [f"   {layer}" for layer in proposal.layers]
+        lines += [f"   {layer}" for layer in _some(proposal.layers)]
         lines += ["", *(f"   {line}" for line in _columns(_rows(advice.before, proposal.verdicts)))]
         lines += ["", *map(_coloured, proposal.diff.splitlines())] if proposal.diff else [_no_diff(proposal)]
     return "\n".join(lines) + "\n"
@@ -82,7 +83,7 @@ def as_markdown(advice: Advice, analysis: Analysis) -> str:
     lines = ["### Advice", "", _heading(advice)]
     for number, proposal in enumerate(_shown(advice), start=1):
         lines += ["", f"#### {number}. {_title(proposal)}", "", _size(proposal, analysis), ""]
-        lines += [f"- `{layer}`" for layer in proposal.layers]
+        lines += [f"- `{layer}`" for layer in _some(proposal.layers)]
         header, *rows = _rows(advice.before, proposal.verdicts)
         table = [header, ("---",) * len(header), *rows]
         lines += [
@@ -109,6 +110,12 @@ def _heading(advice: Advice) -> str:
     limit = ", within the time that a search has" if advice.exhausted else ""
     ending = " This one misses least:" if advice.nearest else ""
     return f"Advice: no change was found that meets everything{limit}; {tried}.{ending}"
+
+
+def _some(layers: Sequence[str]) -> list[str]:
+    """Return the first lines, and how many there are more; JSON has them all."""
+    more = len(layers) - _LAYERS
+    return [*layers[:_LAYERS], f"... {more} more"] if more > 1 else list(layers)
 
 
 def _title(proposal: Proposal) -> str:
