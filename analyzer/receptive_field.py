@@ -107,7 +107,8 @@ def compute_fields(trace: Trace) -> Fields:
     result: Shadows | list[Shadows]
     for node in trace.nodes:
         live = node.live_inputs
-        if not live:
+        if not live:  # a view of a constant that is written to later sees nothing yet
+            shadows.update({value.id: (EMPTY,) * len(axes) for value in node.outputs if value.live})
             continue
         blame = None
         if fields.unknown:

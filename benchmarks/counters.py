@@ -129,7 +129,7 @@ OTHERS: dict[str, Counter] = {
 ALL: dict[str, Counter] = {OURS: ours, **OTHERS, FORWARD: forward}
 
 
-def truth(network: nn.Module, x: Tensor) -> Count:
+def truth(network: nn.Module, *inputs: Tensor) -> Count:
     """Count parameters and MACs with torch alone, on tensors without values where that goes.
 
     Attention's fused paths are off: in them the counter sees no products.
@@ -139,17 +139,17 @@ def truth(network: nn.Module, x: Tensor) -> Count:
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         try:
-            flops = _flops(without_values(network), x.to("meta"))
+            flops = _flops(without_values(network), *[x.to("meta") for x in inputs])
         except Exception:
-            flops = _flops(twin(network), x)
+            flops = _flops(twin(network), *inputs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
     return Count(params, flops / 2)
 
 
-def _flops(network: nn.Module, x: Tensor) -> int:
+def _flops(network: nn.Module, *inputs: Tensor) -> int:
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        network(x)
+        network(*inputs)
     return int(counter.get_total_flops())
 
 

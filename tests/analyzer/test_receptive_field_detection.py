@@ -112,3 +112,17 @@ def test_every_operator_of_a_detector_is_known(name: str) -> None:
         totals = analyze(network, (3, 96, 128)).totals
     assert totals.unknown_ops == ()
     assert totals.params == sum(p.numel() for p in network.parameters())
+
+
+def test_places_in_a_table_of_zeros_are_written_one_by_one() -> None:
+    def points(x: Tensor) -> Tensor:
+        table = torch.zeros(2, 3, 12)
+        for row in range(2):
+            table[row, 0] = x[0, 0, row + 4]
+            table[row, 2] = 1.0
+        return table
+
+    rows, columns = our_fields.bounds(Function(points), SHAPE)
+    for first, last, seen in ((*rows, [4] * 12), (*columns, list(range(12)))):
+        assert first[0].tolist() == last[0].tolist() == seen
+        assert (first[1:] > last[1:]).all()
