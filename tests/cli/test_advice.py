@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from click.testing import CliRunner, Result
 from cifar_report.cli.main import main
 from tests.analyzer.failing_networks import FUNCTIONAL
 
+ROOT = Path(__file__).parents[2]
 FIELD = ("--require", "rf > 50", "--require", "params < 40k", "--require", "test_accuracy >= 80")
 
 
@@ -83,3 +86,14 @@ def test_a_built_in_network_s_diff_names_its_file():
     result = run("document_003", "--require", "dilated >= 1", "--advise")
     assert "document_003.py\n" in result.stdout
     assert "✓ 1" in result.stdout
+
+
+def test_the_readme_shows_what_is_printed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ROOT)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.search(
+        r"<!-- advice: cifar-report (.*?) -->\n```text\n(.*?)```\n<!-- /advice -->", text, re.DOTALL
+    )
+    assert block is not None
+    result = CliRunner().invoke(main, shlex.split(block[1]))
+    assert block[2] in result.stdout
