@@ -20,7 +20,8 @@ from cifar_report.analyzer.constraints import parse_constraint
 from cifar_report.analyzer.errors import UsageError
 
 _FOLDER = files("cifar_report.analyzer") / "assignments"
-_KEYS = {"id": str, "title": str, "course": str, "prose": str, "data": str, "constraints": list}
+_TEXTS = ("id", "title", "course", "prose", "data")
+_KEYS = (*_TEXTS, "constraints")
 _REQUIRED = ("id", "title", "constraints")
 
 _TEMPLATE = """\
@@ -93,15 +94,7 @@ def load_assignment(name: str) -> Assignment:
     """
     if name in assignment_ids():
         return _parse((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"), name)
-    path = Path(name)
-    if not path.is_file():
-        near = difflib.get_close_matches(name, assignment_ids(), n=2)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"built in: {', '.join(assignment_ids())}"
-        raise UsageError(f"there is no assignment {name!r}, and no such file", hint=hint)
-    try:
-        return _parse(path.read_text(encoding="utf-8"), name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"can't read {name}: {error}") from error
+    return _parse(_read(name), name)
 
 
 def assignment_text(name: str) -> str:
@@ -113,7 +106,7 @@ def assignment_text(name: str) -> str:
     load_assignment(name)
     if name in assignment_ids():
         return (_FOLDER / f"{name}.toml").read_text(encoding="utf-8")
-    return Path(name).read_text(encoding="utf-8")
+    return _read(name)
 
 
 def template(name: str) -> str:
@@ -121,30 +114,32 @@ def template(name: str) -> str:
     return _TEMPLATE.replace("ID", json.dumps(name))
 
 
+def _read(name: str) -> str:
+    """Return a user's file; one with a byte order mark, as Windows' editors write it, is read too."""
+    path = Path(name)
+    if path.is_dir():
+        raise UsageError(f"{name} is a folder", expected="an assignment's id, or a TOML file")
+    if not path.is_file():
+        files = [str(file) for file in path.parent.glob("*.toml")]
+        near = difflib.get_close_matches(name, (*assignment_ids(), *files), n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"built in: {', '.join(assignment_ids())}"
+        raise UsageError(f"there is no assignment {name!r}, and no such file", hint=hint)
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        found = f"byte {error.object[error.start]:#04x} at {error.start}"
+        raise UsageError(f"{name} is not UTF-8", found=found, hint="save it as UTF-8") from error
+    except OSError as error:
+        raise UsageError(f"can't read {name}", found=(error.strerror or str(error)).lower()) from error
+
+
 def _parse(text: str, source: str) -> Assignment:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{source} is not valid TOML: {error}") from error
-    for key, value in data.items():
-        if key not in _KEYS:
-            raise UsageError(f"{source} has an unknown key {key!r}", expected=f"one of {', '.join(_KEYS)}")
-        if not isinstance(value, _KEYS[key]):
-            found = type(value).__name__
-            raise UsageError(
-                f"{key} in {source} has the wrong type", expected=_KEYS[key].__name__, found=found
-            )
-    missing = [key for key in _REQUIRED if key not in data]
-    if missing:
-        raise UsageError(
-            f"{source} lacks {', '.join(missing)}", hint="see `cifar-report assignments show ID`"
-        )
-    for constraint in data["constraints"]:
-        if not isinstance(constraint, str):
-            raise UsageError(
-                f"constraints in {source} has {constraint!r}", expected="texts, such as 'params < 100k'"
-            )
-        parse_constraint(constraint)
+        raise UsageError(f"{source} is not valid TOML", found=str(error)) from error
+    _check_keys(data, source)
+    _check_constraints(data["constraints"], source)
     return Assignment(
         id=data["id"],
         title=data["title"],
@@ -153,3 +148,46 @@ def _parse(text: str, source: str) -> Assignment:
         data=data.get("data", "cifar10"),
         constraints=tuple(data["constraints"]),
     )
+
+
+def _check_keys(data: dict[str, Any], source: str) -> None:
+    """Raise the error that names a key which is unknown, missing, or holds the wrong thing."""
+    for key in data:
+        if key not in _KEYS:
+            near = difflib.get_close_matches(key, _KEYS, n=1)
+            raise UsageError(
+                f"{source} has an unknown key {key!r}",
+                expected=f"one of {', '.join(_KEYS)}",
+                hint=f"did you mean {near[0]}?" if near else "",
+            )
+    missing = [key for key in _REQUIRED if key not in data]
+    if missing:
+        raise UsageError(f"{source} lacks {', '.join(missing)}", hint="cifar-report assignments new FILE")
+    for key, value in data.items():
+        kind, expected = (str, "a text in quotes") if key in _TEXTS else (list, "a list of texts")
+        if not isinstance(value, kind):
+            found = f"{value!r} ({type(value).__name__})"
+            raise UsageError(f"{key} in {source} has the wrong type", expected=expected, found=found)
+        if key in _REQUIRED and not (value.strip() if isinstance(value, str) else value):
+            hint = "every network would meet it" if key == "constraints" else ""
+            raise UsageError(f"{key} in {source} is empty", hint=hint)
+
+
+def _check_constraints(texts: list[Any], source: str) -> None:
+    """Raise the error that points into a constraint which can't be read, or which stands there twice."""
+    for number, text in enumerate(texts, start=1):
+        if not isinstance(text, str):
+            found = f"{text!r} ({type(text).__name__})"
+            raise UsageError(
+                f"constraint {number} in {source} has the wrong type",
+                expected="a text, such as 'params < 100k'",
+                found=found,
+            )
+        try:
+            parse_constraint(text)
+        except UsageError as error:
+            raise UsageError(
+                f"constraint {number} in {source}: {error.what}", expected=error.expected, hint=error.hint
+            ) from error
+        if text in texts[: number - 1]:
+            raise UsageError(f"constraint {number} in {source} is there already", found=text)
