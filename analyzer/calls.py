@@ -34,6 +34,8 @@ class Calls:
         self.value_of = value_of
         self.failed: tuple[BaseException, ModuleCall] | None = None
         """The last exception that ended a call, and the innermost call that it ended."""
+        self.stray: str | None = None
+        """The first of the network's modules that ran on another thread, where nothing is seen."""
         self.called: set[int] = set()
         self.completed = 0
         self.thread = threading.get_ident()
@@ -57,6 +59,7 @@ class Calls:
 
         def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             if this_thread() != thread:
+                self.stray = self.stray or self.trace.tree.paths.get(id(module))
                 return original(module, *args, **kwargs)
             entered = self.enter(module, args, kwargs)
             try:

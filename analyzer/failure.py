@@ -51,6 +51,8 @@ def forward_failure(
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, ModelError):
         return error
+    if tracer.calls.stray:
+        return thread_failure(tracer.calls.stray)
     if frames and Path(frames[-1].filename).parent == _OWN_FOLDER and not isinstance(error, RecursionError):
         raise error  # a bug of ours, and not to be blamed on the network
     given = " and ".join(spelled(spec) for spec in arguments.specs())
@@ -67,6 +69,15 @@ def forward_failure(
         expected=f"a forward pass that takes a batch of one of {given}",
         found=("\n" + 12 * " ").join(found),
         hint=_hint(module, error, arguments, runs),
+    )
+
+
+def thread_failure(layer: str) -> ModelError:
+    """Return the message for a forward pass that leaves its thread."""
+    return ModelError(
+        f"forward runs {layer} on a thread of its own, which the analysis can't follow",
+        expected="a forward pass on one thread",
+        hint="for the analysis, call the layers one after the other",
     )
 
 

@@ -15,7 +15,7 @@ from torch.nn.parameter import UninitializedBuffer, is_lazy
 from torch.utils._pytree import tree_flatten
 
 from cifar_report.analyzer.errors import ModelError
-from cifar_report.analyzer.failure import forward_failure
+from cifar_report.analyzer.failure import forward_failure, thread_failure
 from cifar_report.analyzer.graph import Trace
 from cifar_report.analyzer.inputs import Arguments, example, image_index, read_inputs
 from cifar_report.analyzer.isolation import random_state, settings, undisturbed
@@ -136,6 +136,8 @@ def _run(tracer: Tracer, arguments: Arguments, printed: TextIO) -> Trace:
         finally:
             ledger.restore_versions()
         trace.outputs = trace.calls[0].outputs
+    if tracer.calls.stray:
+        raise thread_failure(tracer.calls.stray)
     if not any(isinstance(leaf, Tensor) for leaf in tree_flatten(output)[0]):
         raise ModelError(
             f"the network returned {type(output).__name__}, which holds no tensor",
