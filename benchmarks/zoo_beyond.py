@@ -28,8 +28,8 @@ from torch import Tensor, nn
 from cifar_report.analyzer import analyze
 
 GROUPS = ("segmentation", "video", "quantization", "detection", "optical_flow")
-QUANTIZED = "quantized, "
-"""In front of the name of one that is built with `quantize=True`."""
+QUANTIZED = " (quantize=True)"
+"""Behind the name of one that is built so."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def main() -> None:
 def names(group: str) -> list[str]:
     """Return the names of a group's networks; quantizable ones come in both forms."""
     own: list[str] = torchvision.models.list_models(module=getattr(torchvision.models, group))
-    return own + [QUANTIZED + name for name in own] if group == "quantization" else own
+    return own + [name + QUANTIZED for name in own] if group == "quantization" else own
 
 
 def shape_of(name: str, group: str) -> tuple[int, ...]:
@@ -90,9 +90,9 @@ def shape_of(name: str, group: str) -> tuple[int, ...]:
 
 def built(name: str) -> nn.Module:
     """Return a network."""
-    if name.startswith(QUANTIZED):
+    if name.endswith(QUANTIZED):
         with silence():
-            quantized: nn.Module = torchvision.models.get_model(name.removeprefix(QUANTIZED), quantize=True)
+            quantized: nn.Module = torchvision.models.get_model(name.removesuffix(QUANTIZED), quantize=True)
         return quantized.eval()
     network = build(name)
     for module in network.modules():
@@ -124,8 +124,8 @@ def compared(macs: int | None, name: str, network: nn.Module, shape: tuple[int, 
     """Return our MACs relative to the truth."""
     if macs is None:
         return "unknown"
-    if name.startswith(QUANTIZED):
-        network = built(name.removeprefix(QUANTIZED))
+    if name.endswith(QUANTIZED):
+        network = built(name.removesuffix(QUANTIZED))
     try:
         with silence():
             expected = truth(network, *example(shape, inputs)).macs
