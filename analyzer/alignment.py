@@ -40,7 +40,7 @@ def compare_branches(trace: Trace, fields: Fields, layer_name: Callable[[int], s
         values = _branches(node)
         if len(values) < 2:
             continue
-        if any(value.id in fields.unknown for value in values):
+        if any(fields.of(value) is None for value in values):
             unknown.append(layer_name(node.index))
             continue
         try:
@@ -52,7 +52,10 @@ def compare_branches(trace: Trace, fields: Fields, layer_name: Callable[[int], s
             continue  # a gate, or a pooled branch, looks at no place
         compared += 1
         origin = found[0][1]
-        offsets = tuple([tuple([c - o for c, o in zip(own, origin, strict=True)]) for _, own in found])
+        offsets = tuple([
+            tuple([round(own - first, 6) for own, first in zip(centres, origin, strict=True)])
+            for _, centres in found
+        ])  # fmt: skip
         if any(any(offset) for offset in offsets):
             names = tuple([_ended_by(value, trace, layer_name) for value, _ in found])
             misaligned.append(Join(layer_name(node.index), names, offsets))

@@ -163,6 +163,14 @@ def test_a_transposed_kernel_of_3_lies_half_a_pixel_beside_the_pool_of_2_that_it
     assert measured(network, period=2)[1] == [0.5, 0.5]
 
 
+def test_a_coarse_map_from_padded_strides_lies_off_when_it_is_repeated_onto_a_finer_one() -> None:
+    coarse = nn.Sequential(conv(3, 2, 1), conv(3, 2, 1), nn.Upsample(scale_factor=2))
+    network = Join(add, conv(3, 2, 1), coarse)  # the top-down path of a feature pyramid
+    (join,) = alignment(network).misaligned
+    assert join.offsets[1] == (-1.0, -1.0)
+    assert measured(network, period=2)[1] == [-1.0, -1.0]
+
+
 @pytest.mark.parametrize(
     ("name", "joins"),
     [("resnet18", 8), ("resnet50", 16), ("densenet121", 58), ("googlenet", 9), ("inception_v3", 15),

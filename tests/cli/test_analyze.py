@@ -71,3 +71,57 @@ def test_a_second_opinion_has_one_look(other):
     result = run("document_003", "--second-opinion", *other)
     assert result.exit_code == 2
     assert other[0] in result.stderr
+
+
+def test_density_is_a_line_of_the_totals_and_on_request_a_column():
+    text = run("document_003").stdout
+    assert "Density          100 % of the field before global pooling; 100 % at the output" in text
+    assert not text.splitlines()[0].endswith("Density")
+    assert run("document_003", "--density").stdout.splitlines()[0].endswith("Density")
+    assert "| Density |" in run("document_003", "--density", "--format", "markdown").stdout
+    assert run("document_003", "--density", "--format", "csv").stdout.splitlines()[0].endswith(",density")
+
+
+def test_holes_and_shifts_of_a_network_are_told(tmp_path):
+    file = tmp_path / "model.py"
+    file.write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.stack = nn.Sequential(*[nn.Conv2d(3, 3, 3, padding=2, dilation=2) for _ in range(3)])\n"
+        "        self.last = nn.Conv2d(3, 3, 3, dilation=2)\n"
+        "    def forward(self, x):\n"
+        "        x = self.stack(x)\n"
+        "        return self.last(x) + x[:, :, 4:, 4:]\n"
+    )
+    text = run(str(file)).stdout
+    assert "holes from stack.0 on (gridding: dilations 2, 2, 2, 2)" in text
+    assert "1 of 1 join of branches off centre: add by 2 px (last; stack.2, slice)" in text
+    coverage = json.loads(run(str(file), "--format", "json").stdout)["coverage"]
+    assert coverage["holes"] == {"layer": "stack.0", "dilations": ["2"] * 4, "gap": [2, 1]}
+    assert coverage["alignment"]["misaligned"][0]["offsets"] == [[0, 0], [2, 2]]
+    assert coverage["layers"] is None
+
+
+def test_a_closed_tree_shows_what_whole_blocks_cost():
+    rows = run("document_003", "--depth", "1").stdout.splitlines()
+    block = next(row for row in rows if "convblock1" in row)
+    assert "10,208" in block  # 864 + 9,216 + two normalisations of 64 each
+    assert not any("convblock1.0" in row or "Conv2d" in row for row in rows)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--density", "--style", "torchscan"),
+        ("--density", "--second-opinion"),
+        ("--depth", "1", "--format", "csv"),
+        ("--depth", "1", "--style", "torchsummary"),
+        ("--depth", "1", "--second-opinion"),
+    ],
+)
+def test_what_has_no_place_in_a_look_is_refused(arguments):
+    result = run("document_003", *arguments)
+    assert result.exit_code == 2
+    assert arguments[0] in result.stderr
