@@ -45,12 +45,12 @@ class Calls:
         return not self.stack or threading.get_ident() != self.thread
 
     @contextmanager
-    def watched(self, instead: Callable[[nn.Module, tuple[Any, ...]], Tensor | None]) -> Iterator[None]:
+    def watched(self, instead: Callable[[ModuleCall, Any], Tensor | None]) -> Iterator[None]:
         """Note every call of a module on this thread.
 
         Args:
-            instead: gets a module, which has been entered, and its arguments; returns its output, or None
-                to have it run.
+            instead: gets a call that has begun and its only argument. It returns the output, with the
+                call's inputs and outputs filled in, or None to have the module run.
         """
         base: Any = nn.Module
         original = base._call_impl
@@ -61,15 +61,19 @@ class Calls:
             if this_thread() != thread:
                 self.stray = self.stray or self.trace.tree.paths.get(id(module))
                 return original(module, *args, **kwargs)
-            entered = self.enter(module, args, kwargs)
+            entered = self.enter(module)
             try:
-                output = None if kwargs else instead(module, args)
+                output = instead(entered, args[0]) if len(args) == 1 and not kwargs else None
                 if output is None:
+                    entered.inputs = self.values_in((args, kwargs) if kwargs else args)
                     output = original(module, *args, **kwargs)
+                    entered.outputs = self.values_in(output)
             except BaseException as error:
-                self.abandon(entered, error)
+                if self.failed is None or self.failed[0] is not error:
+                    self.failed = (error, entered)
                 raise
-            self.end(entered, output)
+            finally:
+                self.leave(entered)
             return output
 
         base._call_impl = call
@@ -80,7 +84,7 @@ class Calls:
             if not compiler_loaded and "torch._dynamo" in sys.modules:
                 _replace_in_compiler(call, original)
 
-    def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModuleCall:
+    def enter(self, module: nn.Module) -> ModuleCall:
         """Begin a call."""
         trace, key = self.trace, id(module)
         parent = self.stack[-1] if self.stack else None
@@ -99,21 +103,10 @@ class Calls:
         self.called.add(key)
         trace.calls.append(call)
         self.stack.append(call)
-        call.inputs = self.values_in((args, kwargs) if kwargs else args)
         return call
 
-    def end(self, call: ModuleCall, output: Any) -> None:
-        """End a call."""
-        call.outputs = self.values_in(output)
-        call.last_node = len(self.trace.nodes)
-        call.completed = self.completed
-        self.completed += 1
-        self.stack.pop()
-
-    def abandon(self, call: ModuleCall, error: BaseException) -> None:
-        """End a call that raised, which its caller may catch."""
-        if self.failed is None or self.failed[0] is not error:
-            self.failed = (error, call)
+    def leave(self, call: ModuleCall) -> None:
+        """End a call, also one that raised: its caller may catch that."""
         call.last_node = len(self.trace.nodes)
         call.completed = self.completed
         self.completed += 1

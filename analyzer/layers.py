@@ -21,22 +21,22 @@ Attributes = dict[str, Any]
 Reader = Callable[[Attributes], tuple[Any, ...] | None]
 """Returns the operator's arguments behind its first; None for a setting that it doesn't cover."""
 
-LAYERS: dict[type[nn.Module], tuple[str, Reader, tuple[int, ...]]] = {}
-"""By class: name of the operator, how to read its arguments, and the ranks of input that the layer takes
-(none given: the operator's rule decides)."""
+Recipe = tuple[str, Reader, tuple[int, ...]]
+"""Name of the operator, how to read its arguments, and the ranks of input that the layer takes (none given:
+the operator's rule decides)."""
+
+LAYERS: dict[type[nn.Module], Recipe] = {}
 
 
-def read_layer(module: nn.Module, rank: int) -> tuple[Op, tuple[Any, ...]] | None:
+def read_layer(module: nn.Module, recipe: Recipe, rank: int) -> tuple[Op, tuple[Any, ...]] | None:
     """Return a layer's operator with its arguments behind the first; None for a layer that must be run.
 
     Args:
-        module: any module.
+        module: of a class in `LAYERS`.
+        recipe: of that class.
         rank: number of dimensions of its input.
     """
-    known = LAYERS.get(type(module))
-    if known is None:
-        return None
-    name, reader, ranks = known
+    name, reader, ranks = recipe
     own = module.__dict__
     if ranks and rank not in ranks:
         return None

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -103,6 +103,8 @@ class Ledger:
         Raises:
             LostTensor: it holds what an operator made, in a form that only real tensors show.
         """
+        if type(tensor) is nn.Parameter and not self.real and not tensor.is_meta:
+            return self.new_constant(tensor)
         if is_functorch_wrapped_tensor(tensor):
             return self.value_of(get_unwrapped(tensor))  # vmap's operators work on what is inside
         if not self.real:

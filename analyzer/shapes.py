@@ -116,12 +116,11 @@ def arithmetic(args: Arguments, kwargs: Keywords) -> Shape | None:
 @rule("batch_norm")
 def batch_norm(args: Arguments, kwargs: Keywords) -> Shape | None:
     """Cover batch normalisation; in training mode a batch of one has no variance, but a shape."""
-    value = args[0]
-    channels = value.shape[1] if len(value.shape) > 1 else -1
-    parameters = [p for p in args[1:5] if p is not None]
-    if any(p.shape != (channels,) for p in parameters):
-        return None
-    return value.shape  # type: ignore[no-any-return]
+    shape: Shape = args[0].shape
+    for parameter in args[1:5]:
+        if parameter is not None and parameter.shape != shape[1:2]:
+            return None
+    return shape
 
 
 @rule("layer_norm")

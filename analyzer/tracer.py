@@ -20,7 +20,7 @@ from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
@@ -45,6 +45,9 @@ from cifar_report.analyzer.shapes import RULES as SHAPE_RULES
 from cifar_report.analyzer.tree import Tree
 
 META = torch.device("meta")
+
+_dispatch_modes, _function_modes = torch._C._len_torch_dispatch_stack, torch._C._len_torch_function_stack
+_without_dispatch = torch._C._DisableTorchDispatch
 
 Rung = Literal["meta", "fake", "real"]
 
@@ -133,28 +136,29 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
                 return result
         return self.record_kernel(func, op, node, args, kwargs)
 
-    def instead(self, module: nn.Module, args: tuple[Any, ...]) -> Tensor | None:
+    def instead(self, call: ModuleCall, x: Any) -> Tensor | None:
         """Record the one operator of a layer of torch's own without running it, or return None.
 
         Whatever else may watch the layer run, a mode of the network's author say, has to see it run.
         """
-        if type(module) not in LAYERS or not self.shapes or len(args) != 1 or type(args[0]) is not Tensor:
+        known = LAYERS.get(type(call.module)) if type(x) is Tensor and self.shapes else None
+        if known is None or _dispatch_modes() != 1 or _function_modes():
             return None
-        if torch._C._len_torch_dispatch_stack() != 1 or torch._C._len_torch_function_stack():
-            return None
-        value = getattr(args[0], "_traced", None)
-        layer = None if value is None else read_layer(module, len(value.shape))
+        value = getattr(x, "_traced", None)
+        layer = None if value is None else read_layer(call.module, known, len(value.shape))
         if layer is None:
             return None
         op, arguments = layer
         inputs: list[Value] = []
-        symbols = tuple(self.read((args[0], *arguments), inputs))
+        symbols = tuple(self.read((x, *arguments), inputs))
         shape = self.shapes[op.name](symbols, {})
         if shape is None:
             return None
-        node = Node(len(self.trace.nodes), op.name, symbols, {}, (), self.stack[-1].index, inputs)
-        with torch._C._DisableTorchDispatch():
-            return self.record_shape(node, op, shape, inputs[0].dtype, (args[0], *arguments))
+        node = Node(len(self.trace.nodes), op.name, symbols, {}, (), call.index, inputs)
+        with _without_dispatch():
+            output = self.record_shape(node, op, shape, inputs[0].dtype, (x, *arguments))
+        call.inputs, call.outputs = (inputs[0],), node.outputs
+        return output
 
     def run_constant(
         self, func: Any, op: Op, symbols: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
