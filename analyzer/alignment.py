@@ -67,15 +67,15 @@ def _branches(node: Node) -> list[Value]:
 
 
 def _ended_by(value: Value, trace: Trace, layer_name: Callable[[int], str]) -> str:
-    """Return the layer that a branch ends with, and what moved its units from there on: `conv, slice`."""
+    """Return the layer that a branch ends with, and what moved its units from there on: `slice of conv`."""
     moved = ""
     while value.producer >= 0:
         node = trace.nodes[value.producer]
         if node.op not in FREE or not trace.calls[node.call].module._modules:
-            return layer_name(node.index) + moved
-        moved = f", {node.op}" if node.op not in ("alias", "detach") else moved
+            return moved + layer_name(node.index)
+        moved = f"{node.op} of " if node.op not in ("alias", "detach") else moved
         value = node.live_inputs[0]
-    return f"the input{moved}"
+    return f"{moved}the input"
 
 
 class _Irregular(Exception):

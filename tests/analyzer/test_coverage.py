@@ -73,7 +73,7 @@ def test_a_share_is_rounded_down_so_that_100_means_no_hole():
 def test_a_shift_is_told_with_its_join_and_branches():
     assert (
         words(Shifted())["Alignment"]
-        == "1 of 1 join of branches off centre: add by 1x0 px (conv; the input, slice)"
+        == "1 of 1 join of branches off centre: add by 1x0 px (conv; slice of the input)"
     )
     assert "Alignment" not in words(stack(1))
 
@@ -118,7 +118,7 @@ def test_density_and_misalignment_are_constraints():
     assert (found.state, found.measured) == ("not met", "18.36")
     found = verdict("misalignment == 0", Shifted())
     assert (found.state, found.measured) == ("not met", "1")
-    assert found.evidence == "px between conv and the input, slice, which meet at add"
+    assert found.evidence == "px between conv and slice of the input, which meet at add"
     assert verdict("misalignment == 0", stack(1)).state == "met"
 
 

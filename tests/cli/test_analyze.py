@@ -97,7 +97,7 @@ def test_holes_and_shifts_of_a_network_are_told(tmp_path):
     )
     text = run(str(file)).stdout
     assert "holes from stack.0 on (gridding: dilations 2, 2, 2, 2)" in text
-    assert "1 of 1 join of branches off centre: add by 2 px (last; stack.2, slice)" in text
+    assert "1 of 1 join of branches off centre: add by 2 px (last; slice of stack.2)" in text
     coverage = json.loads(run(str(file), "--format", "json").stdout)["coverage"]
     assert coverage["holes"] == {"layer": "stack.0", "dilations": ["2"] * 4, "gap": [2, 1]}
     assert coverage["alignment"]["misaligned"][0]["offsets"] == [[0, 0], [2, 2]]
