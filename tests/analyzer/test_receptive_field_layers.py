@@ -105,3 +105,12 @@ def test_the_last_map_of_a_widened_network_sees_what_its_gradient_reaches(name: 
     assert not any(one.clipped for one in seen if one.layer in before or not before)
     if before:
         assert {one.field.kind for one in seen if one.layer == REAL[name]} == {"global"}
+
+
+def test_the_last_map_of_a_video_network_sees_what_its_gradient_reaches() -> None:
+    network = torchvision.models.get_model("mc3_18").eval()
+    fields = {row.name: row.receptive_field for row in analyze(network, (3, 16, 112, 112)).layers}
+    expected = oracles.field_sizes(network, ["layer1", "layer4"], 256, 16, axes=3)
+    assert {name: fields[name].size for name in expected} == expected
+    # After layer1, kernels are 1 frame long.
+    assert expected["layer1"][0] == expected["layer4"][0] == 11
