@@ -76,11 +76,13 @@ def analyze(
     layers = make_layers(trace, rows, costs, fields, boxes, field_of)
     before_gap = structures.before_gap or last_map(trace, fields)
     parameters, buffers = trace.tree.parameters, trace.tree.buffers
-    params = sum([p.numel() for p in parameters])
-    trainable = sum([p.numel() for p in parameters if p.requires_grad])
+    params = trainable = 0
     by_dtype: dict[torch.dtype, int] = {}
     for p in parameters:
-        by_dtype[p.dtype] = by_dtype.get(p.dtype, 0) + p.numel() * p.itemsize
+        size = p.numel()
+        params += size
+        trainable += size if p.requires_grad else 0
+        by_dtype[p.dtype] = by_dtype.get(p.dtype, 0) + size * p.itemsize
     all_costs = total(costs)
     macs = all_costs.macs
     memory = activation_memory(trace)

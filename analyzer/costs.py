@@ -75,8 +75,6 @@ def traffic(node: Node) -> tuple[int, int]:
 
 def total(costs: Sequence[Cost]) -> Cost:
     """Return what several operators cost together; a figure is None when any of them is unknown."""
-    if len(costs) == 1:
-        return costs[0]
     return Cost(*map(_sum, zip(*costs, strict=True))) if costs else NOTHING
 
 

@@ -28,8 +28,10 @@ class Dataflow:
         """The nodes that read a value, by its id."""
         found: dict[int, list[Node]] = {}
         for node in self.trace.nodes:
-            for value in dict.fromkeys(node.live_inputs):
-                found.setdefault(value.id, []).append(node)
+            for value in node.live_inputs:
+                readers = found.setdefault(value.id, [])
+                if not readers or readers[-1] is not node:
+                    readers.append(node)
         return found
 
     def name(self, node: Node) -> str:

@@ -33,7 +33,7 @@ def describe(
         blame = fields.unknown.get(value.id)
         cause = "it doesn't depend on the network's input" if blame is None else op_name(blame)
         return ReceptiveField(kind="unknown", cause=cause)
-    key = id(shadows), () if all(shadow.dim is None for shadow in shadows) else value.shape
+    key = id(shadows), value.shape
     known = fields.described.get(key)
     if known is None:
         known = fields.described[key] = _describe(shadows, value, fields, layer_name)

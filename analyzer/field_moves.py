@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -68,20 +69,26 @@ def _joined_lines(parts: Sequence[Shadow], shapes: Sequence[Shape], dim: int) ->
         cause = part.cause if cause is None else cause
     if not lines and min(lows) == max(lows) and min(highs) == max(highs):
         return Shadow(lows[0], highs[0], moving, advance, 1, cause)
-    sizes = [shape[dim] for shape in shapes]
-    line = [1] * len(shapes[0])
-    line[dim] = -1
-    lo, hi = [_line(ends, sizes, lines).reshape(line) for ends in (lows, highs)]
+    sizes = tuple([shape[dim] for shape in shapes])
+    like = (*(1,) * dim, -1, *(1,) * (len(shapes[0]) - dim - 1))
+    if lines:
+        lo, hi = [_line(ends, sizes).reshape(like) for ends in (lows, highs)]
+    else:
+        lo, hi = [_steps(tuple(ends), sizes, like) for ends in (lows, highs)]
     return Shadow(lo, hi, moving, advance, 1, cause)
 
 
-def _line(ends: Sequence[Bounds], sizes: Sequence[int], lines: bool) -> Array:
-    if not lines:
-        return np.repeat(np.array(ends), sizes)
+def _line(ends: Sequence[Bounds], sizes: Sequence[int]) -> Array:
     return np.concatenate([
         np.full(size, end) if isinstance(end, int) else end.ravel()
         for end, size in zip(ends, sizes, strict=True)
     ])  # fmt: skip
+
+
+@lru_cache(maxsize=8)
+def _steps(ends: tuple[int, ...], sizes: tuple[int, ...], like: Shape) -> Array:
+    """Return a bound of each part as often as it has units; most often both axes of an image ask alike."""
+    return np.repeat(np.array(ends), sizes).reshape(like)
 
 
 def _of_parts(node: Node, values: Sequence[Value], shadows: Lookup) -> list[Shadows]:

@@ -74,7 +74,7 @@ class Fields:
     image: Shape
     """The input's size along each axis."""
     described: dict[tuple[int, Shape], ReceptiveField] = field(default_factory=dict)
-    """By identity of the shadows, which most operators hand on, and a tensor's shape where it matters."""
+    """By identity of the shadows, which most operators hand on, and a tensor's shape."""
 
     def of(self, value: Value) -> Shadows | None:
         """Return a value's shadows; None where they are unknown."""

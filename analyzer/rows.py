@@ -118,8 +118,9 @@ def _hold(trace: Trace, row_of_call: dict[int, int]) -> tuple[dict[int, Holding]
         for parameter in module._parameters.values():
             if parameter is not None and id(parameter) not in taken:
                 taken.add(id(parameter))
-                params += parameter.numel()
-                trainable += parameter.numel() if parameter.requires_grad else 0
+                size = parameter.numel()
+                params += size
+                trainable += size if parameter.requires_grad else 0
         for buffer in module._buffers.values():
             if buffer is not None and id(buffer) not in taken:
                 taken.add(id(buffer))
@@ -158,7 +159,9 @@ def make_layers(
             depth = trace.calls[subject.call].depth + 1
             inputs, outputs = subject.live_inputs, subject.outputs
             first, last = subject.index, subject.index + 1
-        macs, elementwise, dmas, traffic_bytes = own = total([costs[node.index] for node in nodes])
+        own = costs[nodes[0].index] if len(nodes) == 1 else total([costs[node.index] for node in nodes])
+        macs, elementwise, dmas, traffic_bytes = own
+        params, trainable, buffers = rows.holdings.get(row, _NOTHING)
         layers.append(
             _layer(
                 row,
@@ -170,7 +173,9 @@ def make_layers(
                 depth,
                 inputs[0].shape if inputs else None,
                 outputs[0].shape if outputs else None,
-                *rows.holdings.get(row, _NOTHING),
+                params,
+                trainable,
+                buffers,
                 reused,
                 macs,
                 None if macs is None else 2 * macs,
@@ -230,8 +235,9 @@ class _Backward:
         if box is None:
             return _NO_EFFECT
         axes = self.fields.axes
-        dims = [shadow.dim for shadow in self.fields.of(source) or ()]
-        if not dims or None in dims:
-            dims = list(range(2, 2 + axes)) if len(box) == 2 + axes else []
-        size = tuple([box[dim][1] - box[dim][0] + 1 for dim in dims if dim is not None]) or (1,) * axes
-        return _field("local", size)
+        dims = [shadow.dim for shadow in self.fields.of(source) or ()] or [None]
+        if None not in dims:
+            box = tuple([box[dim] for dim in dims if dim is not None])
+        else:
+            box = box[2:] if len(box) == 2 + axes else ()
+        return _field("local", tuple([high - low + 1 for low, high in box]) or (1,) * axes)

@@ -82,10 +82,15 @@ def find_blocks(flow: Dataflow, shrinkings: Mapping[int, Shrinking]) -> Iterator
         flow: the trace.
         shrinkings: what shrinks the map, by node index.
     """
-    levels: dict[int, int] = {}
+    nodes = flow.trace.nodes
+    # By producer: nodes count from the front, the network's inputs from the end.
+    levels = [0] * (len(nodes) + len(flow.trace.inputs))
     blocks: dict[int, list[Node]] = {}
-    for node in flow.trace.nodes:
-        level = max([levels.get(value.id, 0) for value in node.live_inputs], default=0) if levels else 0
+    for node in nodes:
+        level = 0
+        for operand in node.live_inputs:
+            if levels[operand.producer] > level:
+                level = levels[operand.producer]
         if node.op in windows.CONVOLUTIONS:
             value: Value = node.args[0]
             if value.live and max(map_size(value), default=1) > 1:
@@ -93,12 +98,10 @@ def find_blocks(flow: Dataflow, shrinkings: Mapping[int, Shrinking]) -> Iterator
         how = shrinkings.get(node.index)
         if how is not None and how.is_transition and max(how.after) > 1:
             level += 1
-        if level:
-            for output in node.outputs:
-                levels[output.id] = level
+        levels[node.index] = level
     for number, level in enumerate(sorted(blocks), start=1):
-        nodes = blocks[level]
-        size = spelled(map_size(nodes[0].args[0]))
-        count = f"{len(nodes)} convolution{'s' if len(nodes) > 1 else ''}"
-        names = tuple(dict.fromkeys(flow.name(node) for node in nodes))
+        members = blocks[level]
+        size = spelled(map_size(members[0].args[0]))
+        count = f"{len(members)} convolution{'s' if len(members) > 1 else ''}"
+        names = tuple(dict.fromkeys(flow.name(node) for node in members))
         yield Finding("block", True, names, f"C{number}: {count} from {size}")
