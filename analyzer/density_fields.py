@@ -20,7 +20,7 @@ from cifar_report.analyzer.receptive_field import RULES, Lookup, NoRule, Shadows
 from cifar_report.analyzer.shadow import EMPTY, Shadow, Shape, expand, full, pixels
 
 _NO_BOXES = frozenset({
-    "col2im", "index_add", "scatter_add", "scatter_reduce", "renorm", "alias_write",
+    "index_add", "scatter_add", "scatter_reduce", "renorm", "alias_write",
 })  # fmt: skip
 """What their outputs take isn't a box of units."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+import numpy as np
+
 from cifar_report.analyzer.density_region import (
     Region,
     any_along,
@@ -19,6 +21,7 @@ from cifar_report.analyzer.field_views import blocks
 from cifar_report.analyzer.graph import Node, Value
 from cifar_report.analyzer.receptive_field import NoRule
 from cifar_report.analyzer.shadow import Shape
+from cifar_report.analyzer.shapes import spread
 
 
 @pull_rule("view", "reshape", "_unsafe_view", "flatten", "unflatten", "view_as", "reshape_as", "squeeze",
@@ -177,3 +180,29 @@ def _write(node: Node, out: Value, region: Region) -> Wanted:
         inner = _without(inner, dim)
     parts = [(base, trimmed(Region(left, units.origin))), (written, inner)]
     return [(value, part) for value, part in parts if value.live]
+
+
+@pull_rule("col2im")
+def _fold(node: Node, out: Value, region: Region) -> Wanted:
+    """(N, C, H, W) back to patches (N, C * kh * kw, oh * ow), which were added where they overlap."""
+    value = node.args[0]
+    kernel, dilation, padding, stride = (spread(setting, 2) for setting in node.args[2:6])
+    if len(value.shape) != 3:
+        raise NoRule
+    known = complete(region, [2, 3], out.shape)
+    if known is None:
+        return []
+    counts = tuple([
+        (size + 2 * p - d * (k - 1) - 1) // s + 1
+        for size, k, d, p, s in zip(out.shape[2:], kernel, dilation, padding, stride, strict=True)
+    ])  # fmt: skip
+    canvas = np.pad(known.marks, [(0, 0), (0, 0), *((p, p) for p in padding)])
+    marks = np.empty((*canvas.shape[:2], *kernel, *counts), dtype=bool)
+    for tap in np.ndindex(*kernel):
+        rows, columns = (
+            slice(t * d, t * d + (count - 1) * s + 1, s)
+            for t, d, s, count in zip(tap, dilation, stride, counts, strict=True)
+        )
+        marks[:, :, tap[0], tap[1]] = canvas[:, :, rows, columns]
+    patches = trimmed(Region(marks, (*known.origin[:2], 0, 0, 0, 0)))
+    return [(value, rearranged(patches, (*out.shape[:2], *kernel, *counts), value.shape))]

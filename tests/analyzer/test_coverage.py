@@ -31,9 +31,9 @@ class Shifted(nn.Module):
         return self.conv(x) + x[:, :, 2:, 1:-1]
 
 
-class Folded(nn.Module):
+class Added(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.fold(nn.functional.unfold(x, 2, stride=2), (16, 16), 2, stride=2)
+        return x.index_add(2, torch.tensor([0, 0]), x[:, :, :2])
 
 
 def words(network: nn.Module, side: int = 32) -> dict[str, str]:
@@ -62,8 +62,11 @@ def test_strides_beyond_the_kernel_are_told_by_the_fields_they_leave_apart():
 def test_branches_with_unlike_kernels_leave_out_corners_and_no_row_or_column():
     with torch.device("meta"):
         network = torchvision.models.inception_v3(weights=None, init_weights=False)
-    text = words(network, 299)["Density"]
-    assert text.startswith("99.2 % (100 % on the image) of the field before global pooling, corners left out")
+    coverage = measure_coverage(network, (3, 299, 299))
+    assert coverage.before_gap.size == (1311, 1311)
+    assert dict(coverage_lines(coverage))["Density"].startswith(
+        "99.2 % (100 % on the image) of the field before global pooling, corners left out from Mixed_7b.cat on;"
+    )
 
 
 def test_a_share_is_rounded_down_so_that_100_means_no_hole():
@@ -79,8 +82,8 @@ def test_a_shift_is_told_with_its_join_and_branches():
 
 
 def test_what_is_unknown_is_told_with_the_operator():
-    text = words(nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), Folded()), 16)["Density"]
-    assert text.endswith("unknown (col2im in 1) at the output")
+    text = words(nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), Added()), 16)["Density"]
+    assert text.endswith("unknown (index_add in 1) at the output")
 
 
 def test_coverage_goes_through_json_without_loss_and_is_absent_by_default():
@@ -101,6 +104,17 @@ def test_the_density_of_each_layer_is_a_column_when_it_was_measured(style):
     assert "density" not in style(with_totals).splitlines()[0].lower()
     assert "density" in style(with_layers).splitlines()[0].lower()
     assert ("0.36" if style is csv_table else "36 %") in style(with_layers)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "densenet121", "shufflenet_v2_x0_5", "mnasnet0_5"])
+def test_the_box_is_as_large_as_the_field_beyond_the_image_too(name):
+    with torch.device("meta"):
+        network = getattr(torchvision.models, name)(weights=None)
+    fields = analyze(network, (3, 96, 131)).totals.receptive_field
+    coverage = measure_coverage(network, (3, 96, 131))
+    assert coverage.before_gap.size == fields.before_gap.size
+    assert coverage.output.size == fields.output.size
+    assert min(coverage.output.size) > 131
 
 
 def verdict(text: str, network: nn.Module) -> Verdict:
@@ -136,8 +150,8 @@ def test_it_is_measured_only_when_a_constraint_asks_for_it():
 
 
 def test_an_unknown_density_or_join_is_an_unknown_verdict():
-    found = verdict("rf.density > 1", nn.Sequential(nn.AdaptiveAvgPool2d(16), Folded()))
-    assert (found.state, found.evidence) == ("unknown", "unknown at the output: col2im in 1")
+    found = verdict("rf.density > 1", nn.Sequential(nn.AdaptiveAvgPool2d(16), Added()))
+    assert (found.state, found.evidence) == ("unknown", "unknown at the output: index_add in 1")
 
     class Rolled(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from tests.analyzer.densities import densities_of, reached, unit_of
 
@@ -108,6 +107,9 @@ NETWORKS: dict[str, nn.Module] = {
     "patches": nn.Sequential(
         nn.Unfold(3, 2, 2), Apply(lambda x: x.view(1, 18, *SHAPE[1:])), conv(1, channels=(18, 2))
     ),
+    "patches put back": nn.Sequential(
+        stack(2), nn.Unfold(3, 2, 2, 2), nn.Fold(SHAPE[1:], 3, 2, 2, 2), stack(3)
+    ),
     "tokens": nn.Sequential(
         conv(4, 4),
         Apply(lambda x, linear: linear(x.flatten(2).transpose(1, 2)), nn.Linear(2, 4)),
@@ -199,13 +201,12 @@ def test_one_and_three_axes_have_densities_too() -> None:
 
 
 def test_an_operator_whose_reach_is_not_known_is_named() -> None:
-    class Fold(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return F.fold(F.unfold(x, 3, padding=1), SHAPE[1:], 3, padding=1)
+    def added(x: Tensor) -> Tensor:
+        return x.index_add(2, torch.tensor([0, 0]), x[:, :, :2])
 
-    densities, value = densities_of(nn.Sequential(conv(3, 1, 1), Fold(), conv(3, 1, 1)), SHAPE)
+    densities, value = densities_of(nn.Sequential(conv(3, 1, 1), Apply(added), conv(3, 1, 1)), SHAPE)
     found = densities.of(value)
-    assert (found.share, found.cause) == (None, "col2im")
+    assert (found.share, found.cause) == (None, "index_add")
 
 
 def test_what_does_not_see_the_image_has_no_density() -> None:
