@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from cifar_report.trainer.extras import load_extra
-from cifar_report.trainer.images import Pixels
+from cifar_report.trainer.images import Labels, Pixels
 from cifar_report.trainer.records import Augmentation, DataFacts, Transform
 
 
@@ -90,14 +89,26 @@ class Augmenter:
             raise ValueError(f"the pipeline ends in {type(last).__name__}, not in Normalize")
         self._compose = A.Compose(augmentations)
 
-    def __call__(self, images: Pixels, seed: Sequence[int]) -> Pixels:
-        """Return augmented copies of `images` (N, H, W, 3), the same ones for the same seed.
+    def __call__(self, images: Pixels, indices: Labels, key: tuple[int, ...]) -> Pixels:
+        """Return augmented copies of `images` (B, H, W, C), which have these indices in the data set.
+
+        What happens to an image depends on the key (seed, epoch, ...) and its index, on nothing else: not on
+        the batch, nor on the process that it is made in.
 
         All transforms draw from one stream. Left to itself, or given a seed by `set_random_seed`,
         albumentations gives each transform a stream of its own from one and the same seed: their
         draws agree, and ToGray (p=0.1) then only ever hits images that HorizontalFlip (p=0.3) hit.
         """
-        sequence = np.random.SeedSequence(seed)
-        streams = np.random.default_rng(sequence), random.Random(int(sequence.generate_state(1)[0]))
-        self._compose.set_random_state(*streams)
-        return np.stack([self._compose(image=image)["image"] for image in images])
+        numbers = np.random.Philox(np.random.SeedSequence(key))
+        start = numbers.state
+        first, second = map(int, start["state"]["key"])
+        words = random.Random()
+        self._compose.set_random_state(np.random.Generator(numbers), words)
+        augmented = []
+        for image, index in zip(images, indices.tolist(), strict=True):
+            # A counter of 256 bits, of which no image uses up 64.
+            start["state"]["counter"][1] = index
+            numbers.state = start
+            words.seed((first << 128) | (second << 64) | index)
+            augmented.append(self._compose(image=image)["image"])
+        return np.stack(augmented)

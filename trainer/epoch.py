@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch.nn import functional
-from torch.utils.data import DataLoader
 
 from cifar_report.analyzer.errors import ModelError
+from cifar_report.trainer.feed import Feed
 from cifar_report.trainer.listen import Listener, Step
 from cifar_report.trainer.loader import Tensors
 from cifar_report.trainer.network import Network
@@ -45,7 +45,7 @@ class Tally:
 def train_epoch(
     network: Network,
     optimizer: torch.optim.Optimizer,
-    loader: DataLoader[Tensors],
+    feed: Feed,
     config: RunConfig,
     epoch: int,
     listener: Listener,
@@ -55,7 +55,7 @@ def train_epoch(
     Args:
         network: its weights change.
         optimizer: its learning rate follows the schedule.
-        loader: of `loader.EpochPlan`, set to this epoch.
+        feed: of `feed.make_feed`.
         config: the run's recipe.
         epoch: counted from 1.
         listener: hears every step.
@@ -65,8 +65,8 @@ def train_epoch(
     """
     _seed_network(config.seed, epoch)
     network.module.train()
-    tally, steps, begin = Tally(), len(loader), time.perf_counter()
-    for step, (images, labels) in enumerate(_timed(loader, tally), start=1):
+    tally, steps, begin = Tally(), len(feed), time.perf_counter()
+    for step, (images, labels) in enumerate(_timed(feed.epoch(epoch), tally), start=1):
         tally.learning_rate = _set_rate(optimizer, (epoch - 1) * steps + step - 1, steps, config)
         labels = labels.to(network.device, non_blocking=True)
         scores = network.scores(images, half=True)
@@ -92,10 +92,10 @@ def _seed_network(seed: int, epoch: int) -> None:
     random.seed(int(words[2]))
 
 
-def _timed(loader: DataLoader[Tensors], tally: Tally) -> Iterator[Tensors]:
+def _timed(batches: Iterator[Tensors], tally: Tally) -> Iterator[Tensors]:
     """Yield the batches and add up how long each was waited for."""
     begin = time.perf_counter()
-    for batch in loader:
+    for batch in batches:
         tally.waited += time.perf_counter() - begin
         yield batch
         begin = time.perf_counter()

@@ -15,20 +15,21 @@ from cifar_report.analyzer.analysis import Analysis
 from cifar_report.analyzer.errors import ModelError, UsageError
 from cifar_report.trainer import checkpoint
 from cifar_report.trainer.atomic import remove_partial, write_json, write_text
-from cifar_report.trainer.augment import Augmenter, assignment_pipeline, describe
+from cifar_report.trainer.augment import assignment_pipeline, describe
 from cifar_report.trainer.checkpoint import State
 from cifar_report.trainer.claim import Claim, claimed
 from cifar_report.trainer.environment import describe_environment
 from cifar_report.trainer.epoch import Tally, train_epoch
 from cifar_report.trainer.evaluate import Evaluation, evaluate, make_metrics
+from cifar_report.trainer.feed import Feed, make_feed
 from cifar_report.trainer.images import ImageData, facts
 from cifar_report.trainer.listen import Listener
-from cifar_report.trainer.loader import AugmentedImages, EpochPlan, choose_workers, make_loader
 from cifar_report.trainer.lock import locked
 from cifar_report.trainer.network import Network, try_out
 from cifar_report.trainer.optimize import make_optimizer
 from cifar_report.trainer.options import Options, choose_device, make_config
 from cifar_report.trainer.place import CONFIG_FILE
+from cifar_report.trainer.plan import EpochPlan
 from cifar_report.trainer.records import Augmentation, DataFacts, Epoch, RunConfig, to_dict
 from cifar_report.trainer.run import Run, read_run
 from cifar_report.trainer.samples import write_predictions, write_samples
@@ -84,7 +85,7 @@ def begin(
         write_json(folder / "environment.json", describe_environment(work.config.device))
         write_json(folder / "augmentation.json", to_dict(work.augmentation))
         write_text(folder / "analysis.json", analysis.to_json())
-        write_samples(folder, data, work.augmenter, work.config.seed, None)
+        write_samples(folder, data, work.feed.augment, work.config.seed, None)
         checkpoint.save(folder, state, work.config)
         write_json(folder / CONFIG_FILE, to_dict(work.config))
     return _go_on(work, folder, state, listener)
@@ -121,34 +122,30 @@ class _Work:
     data: ImageData
     config: RunConfig
     augmentation: Augmentation
-    augmenter: Augmenter
-    workers: int
+    feed: Feed
 
     @classmethod
     def prepare(cls, module: nn.Module, data: ImageData, config: RunConfig, workers: int | None) -> _Work:
         pipeline = assignment_pipeline(config.data, mirror=data.mirrored_is_same)
         network = Network(module, config)
+        plan = EpochPlan(len(data.train.labels), config.batch_size, config.seed)
         return cls(
             network=network,
             optimizer=make_optimizer(network.module, config),
             data=data,
             config=config,
             augmentation=describe(pipeline),
-            augmenter=Augmenter(pipeline),
-            workers=choose_workers(config.device) if workers is None else workers,
+            feed=make_feed(data.train, pipeline, plan, device=config.device, workers=workers),
         )
 
 
 def _go_on(work: _Work, folder: Path, state: State, listener: Listener) -> Run:
     """Train the epochs that are missing, then write what the finished run holds besides."""
     config, data = work.config, work.data
-    plan = EpochPlan(len(data.train.labels), config.batch_size, config.seed)
-    loader = make_loader(AugmentedImages(data.train, work.augmenter), plan, work.workers)
     evaluation = None
     for number in range(len(state.history) + 1, config.epochs + 1):
         begin = time.perf_counter()
-        plan.epoch = number
-        tally = train_epoch(work.network, work.optimizer, loader, config, number, listener)
+        tally = train_epoch(work.network, work.optimizer, work.feed, config, number, listener)
         evaluation = evaluate(work.network, data.test)
         entry = _entry(number, tally, evaluation, time.perf_counter() - begin)
         history = (*state.history, entry)
@@ -157,7 +154,7 @@ def _go_on(work: _Work, folder: Path, state: State, listener: Listener) -> Run:
         listener.epoch(entry, config.epochs)
     evaluation = evaluation or evaluate(work.network, data.test)
     write_predictions(folder, evaluation)
-    write_samples(folder, data, work.augmenter, config.seed, evaluation)
+    write_samples(folder, data, work.feed.augment, config.seed, evaluation)
     metrics = make_metrics(evaluation, data.classes, state.history)
     write_json(folder / "metrics.json", to_dict(metrics))
     return read_run(folder)

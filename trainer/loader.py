@@ -1,73 +1,33 @@
-"""Batches of augmented images, made ahead in worker processes.
-
-What a batch holds depends on the seed, the epoch and its place in the epoch, on nothing else: not
-on how many workers there are, nor on which of them makes it. No two batches share a random stream.
-"""
+"""Batches of images that worker processes augment ahead, for pipelines that only albumentations can run."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from types import TracebackType
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from cifar_report.trainer.augment import Augmenter
 from cifar_report.trainer.images import Split
-
-_ORDER, _AUGMENT = 0, 1
-"""Tell the streams of one seed apart."""
+from cifar_report.trainer.plan import BatchPlan, EpochPlan
 
 Tensors = tuple[torch.Tensor, torch.Tensor]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BatchPlan:
-    """Which images make a batch, and the seed of their augmentation."""
-
-    indices: NDArray[np.int64]
-    seed: tuple[int, ...]
-
-
-class EpochPlan(Sampler[BatchPlan]):
-    """The batches of one epoch: every image once, in an order drawn from seed and epoch."""
-
-    def __init__(self, count: int, batch_size: int, seed: int) -> None:
-        self.epoch = 1
-        self._count = count
-        self._seed = seed
-        self._cuts = list(range(batch_size, count, batch_size))
-        # Batch normalisation can't train on a single image: it joins the batch before.
-        if self._cuts and count - self._cuts[-1] == 1:
-            self._cuts.pop()
-
-    def __len__(self) -> int:
-        return len(self._cuts) + 1
-
-    def __iter__(self) -> Iterator[BatchPlan]:
-        order = np.random.default_rng((self._seed, self.epoch, _ORDER)).permutation(self._count)
-        for number, indices in enumerate(np.split(order, self._cuts)):
-            yield BatchPlan(indices, (self._seed, self.epoch, _AUGMENT, number))
 
 
 class AugmentedImages(Dataset[Tensors]):
     """A training split of which a plan asks whole batches."""
 
-    def __init__(self, split: Split, augmenter: Augmenter | None) -> None:
+    def __init__(self, split: Split, augmenter: Augmenter) -> None:
         self._split = split
         self._augmenter = augmenter
 
     def __getitem__(self, plan: BatchPlan) -> Tensors:
-        """Return images (B, H, W, 3) uint8 and labels (B,) int64."""
-        images = self._split.images[plan.indices]
-        if self._augmenter:
-            images = self._augmenter(images, plan.seed)
+        """Return images (B, H, W, C) uint8 and labels (B,) int64."""
+        images = self._augmenter(self._split.images[plan.indices], plan.indices, plan.key)
         return torch.from_numpy(images), torch.from_numpy(self._split.labels[plan.indices])
 
 

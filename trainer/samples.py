@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_report.trainer.atomic import write_bytes
-from cifar_report.trainer.augment import Augmenter
 from cifar_report.trainer.evaluate import Evaluation
+from cifar_report.trainer.feed import Augment
 from cifar_report.trainer.images import ImageData, Labels, Pixels
 
 PER_CLASS = 4
@@ -27,19 +27,20 @@ def write_predictions(folder: Path, evaluation: Evaluation) -> None:
 
 
 def write_samples(
-    folder: Path, data: ImageData, augmenter: Augmenter | None, seed: int, evaluation: Evaluation | None
+    folder: Path, data: ImageData, augment: Augment | None, seed: int, evaluation: Evaluation | None
 ) -> None:
     """Write training images of each class, images before and after augmentation, and errors.
 
     Args:
         folder: the run.
         data: where the images come from.
-        augmenter: None leaves `after` as `before`.
+        augment: of the run's feed; None leaves `after` as `before`.
         seed: of the run; the same pictures come out for the same seed.
         evaluation: of the test split; None, before there is one, leaves `test_images` empty.
     """
     chosen = _of_each_class(data.train.labels, len(data.classes))
-    before = data.train.images[chosen[:: max(len(chosen) // AUGMENTED, 1)][:AUGMENTED]]
+    few = chosen[:: max(len(chosen) // AUGMENTED, 1)][:AUGMENTED]
+    before = data.train.images[few]
     wrong = most_confident_errors(evaluation) if evaluation else np.empty(0, dtype=np.int64)
     _write(
         folder / "samples.npz",
@@ -47,7 +48,7 @@ def write_samples(
             "images": data.train.images[chosen],
             "labels": data.train.labels[chosen],
             "before": before,
-            "after": augmenter(before, (seed, 0, _STREAM)) if augmenter else before,
+            "after": augment(before, few, (seed, 0, _STREAM)) if augment else before,
             "test_images": data.test.images[wrong],
             "test_index": wrong,
         },

@@ -37,11 +37,16 @@ def test_signs_are_not_mirrored(described):
     assert len(names) == 4
 
 
+def augmented(pipeline, images, key=(0,)):
+    """Return what albumentations makes of images, numbered from 0."""
+    return Augmenter(pipeline)(images, np.arange(len(images)), key)
+
+
 def test_dropout_makes_one_hole_of_16x16_in_the_mean(described, data):
-    augment = Augmenter(only(assignment_pipeline(described, mirror=True), "CoarseDropout"))
+    pipeline = only(assignment_pipeline(described, mirror=True), "CoarseDropout")
     white = np.full((20, 32, 32, 3), 255, dtype=np.uint8)
     mean = tuple(round(255 * value) for value in described.mean)
-    for image in augment(white, (0,)):
+    for image in augmented(pipeline, white):
         hole = (image == mean).all(axis=2)
         rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
         assert hole.sum() == 256
@@ -62,27 +67,35 @@ def test_affine_is_the_assignments_shift_scale_rotate(described, data):
             p=1.0,
         )
     pipeline = assignment_pipeline(described, mirror=True)
-    ours = Augmenter(only(pipeline, "Affine"))(data.train.images, (4,))
+    ours = augmented(only(pipeline, "Affine"), data.train.images, (4,))
     classic_pipeline = A.Compose([classic, pipeline.transforms[-1]])
-    assert (Augmenter(classic_pipeline)(data.train.images, (4,)) == ours).all()
+    assert (augmented(classic_pipeline, data.train.images, (4,)) == ours).all()
     assert (ours != data.train.images).any(axis=(1, 2, 3)).all()
 
 
 def test_the_same_seed_gives_the_same_images_and_another_gives_others(described, data):
-    augment = Augmenter(assignment_pipeline(described, mirror=True))
-    first, other = augment(data.train.images, (1, 2)), augment(data.train.images, (1, 3))
-    assert (augment(data.train.images, (1, 2)) == first).all()
+    pipeline = assignment_pipeline(described, mirror=True)
+    first, other = (augmented(pipeline, data.train.images, key) for key in ((1, 2), (1, 3)))
+    assert (augmented(pipeline, data.train.images, (1, 2)) == first).all()
     assert (first != other).any()
+
+
+def test_what_happens_to_an_image_is_its_own(described, data):
+    """Not its batch's: any batch, in any order, makes the same of it."""
+    pipeline = assignment_pipeline(described, mirror=True)
+    whole = augmented(pipeline, data.train.images)
+    some = np.array([31, 2, 17, 3])
+    assert (Augmenter(pipeline)(data.train.images[some], some, (0,)) == whole[some]).all()
 
 
 def test_transforms_are_drawn_independently(described):
     """Left to itself, albumentations greys only images that it also mirrors."""
     pipeline = assignment_pipeline(described, mirror=True)
     flip, gray = pipeline.transforms[0], pipeline.transforms[3]
-    augment = Augmenter(A.Compose([flip, gray, pipeline.transforms[-1]]))
+    both = A.Compose([flip, gray, pipeline.transforms[-1]])
     image = np.zeros((32, 32, 3), dtype=np.uint8)
     image[:, :16, 0] = 200
-    out = augment(np.repeat(image[None], 4000, axis=0), (9,))
+    out = augmented(both, np.repeat(image[None], 4000, axis=0), (9,))
     mirrored = out[:, 0, 31].any(axis=1)
     grey = out.max(axis=(1, 2, 3)) < 200
     for share, expected in ((mirrored, 0.3), (grey, 0.1), (mirrored & grey, 0.03)):

@@ -4,24 +4,25 @@ import numpy as np
 import pytest
 import torch
 
-from cifar_report.trainer.augment import Augmenter, assignment_pipeline
+from cifar_report.trainer.augment import assignment_pipeline
+from cifar_report.trainer.feed import make_feed
 from cifar_report.trainer.images import facts
-from cifar_report.trainer.loader import AugmentedImages, EpochPlan, make_loader, without_lost_connections
+from cifar_report.trainer.loader import without_lost_connections
+from cifar_report.trainer.plan import EpochPlan
 
 
-@pytest.fixture
-def augmenter(data):
-    return Augmenter(assignment_pipeline(facts(data), mirror=True))
+@pytest.fixture(params=["torch", "albumentations"])
+def batches(request, data):
+    """Return a function that makes the batches of some epochs."""
 
+    def make(epochs, seed=0, workers=0, rank=0, world_size=1, batch_size=8):
+        plan = EpochPlan(len(data.train.labels), batch_size, seed, rank, world_size)
+        pipeline = assignment_pipeline(facts(data), mirror=True)
+        feed = make_feed(data.train, pipeline, plan, back_end=request.param, workers=workers)
+        assert feed.back_end == request.param
+        return [(images.clone(), labels.clone()) for epoch in epochs for images, labels in feed.epoch(epoch)]
 
-def batches(data, augmenter, workers, epochs, seed=0):
-    plan = EpochPlan(len(data.train.labels), 8, seed)
-    loader = make_loader(AugmentedImages(data.train, augmenter), plan, workers)
-    made = []
-    for epoch in epochs:
-        plan.epoch = epoch
-        made += [(images.clone(), labels.clone()) for images, labels in loader]
-    return made
+    return make
 
 
 def same(these, those):
@@ -34,39 +35,43 @@ def same(these, those):
 def test_an_epoch_holds_every_image_once_and_no_batch_of_one(count):
     plan = EpochPlan(count, 8, seed=3)
     made = [batch.indices for batch in plan]
+    assert [len(batch) for batch in made] == plan.sizes()
     assert sorted(np.concatenate(made).tolist()) == list(range(count))
     assert len(made) == len(plan)
     assert min(map(len, made)) > 1 or count == 1
     assert max(map(len, made)) <= 9
 
 
-def test_two_workers_make_what_none_makes(data, augmenter):
-    assert same(batches(data, augmenter, 2, [1, 2]), batches(data, augmenter, 0, [1, 2]))
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_the_parts_of_several_processes_are_the_batch_of_one(batches, world_size):
+    whole = batches([1, 2])
+    parts = [batches([1, 2], rank=rank, world_size=world_size) for rank in range(world_size)]
+    together = [tuple(map(torch.cat, zip(*batch, strict=True))) for batch in zip(*parts, strict=True)]
+    assert same(together, whole)
 
 
-def test_an_epoch_alone_is_what_it_is_after_others(data, augmenter):
-    assert same(batches(data, augmenter, 0, [1, 2, 3])[10:], batches(data, augmenter, 0, [3]))
+@pytest.mark.parametrize("count", [17, 19, 40, 43])
+def test_each_of_several_processes_gets_two_images_of_each_batch(count):
+    plans = [EpochPlan(count, 8, seed=3, rank=rank, world_size=2) for rank in (0, 1)]
+    assert min(len(batch.indices) for plan in plans for batch in plan) >= 2
+    assert sum(len(batch.indices) for plan in plans for batch in plan) == count
 
 
-def test_another_seed_gives_other_batches(data, augmenter):
-    assert not same(batches(data, augmenter, 0, [1]), batches(data, augmenter, 0, [1], seed=1))
+def test_two_workers_make_what_none_makes(batches):
+    assert same(batches([1, 2], workers=2), batches([1, 2]))
 
 
-def test_no_two_batches_of_many_epochs_share_a_stream():
-    plan = EpochPlan(40, 8, seed=0)
-    seeds = []
-    for epoch in range(1, 21):
-        plan.epoch = epoch
-        seeds += [batch.seed for batch in plan]
-    draws = {tuple(np.random.SeedSequence(seed).generate_state(4)) for seed in seeds}
-    assert len(draws) == len(seeds) == 100
+def test_an_epoch_alone_is_what_it_is_after_others(batches):
+    assert same(batches([1, 2, 3])[10:], batches([3]))
 
 
-def test_one_image_looks_different_in_each_epoch(data, augmenter):
-    """A plain image stays itself only where no transform but a flip or ToGray hits: a quarter of the time."""
-    seen = [torch.cat([images for images, _ in batches(data, augmenter, 1, [e])]) for e in range(1, 9)]
-    distinct = {image.numpy().tobytes() for epoch in seen for image in epoch}
-    assert len(distinct) > 0.75 * 8 * 40
+def test_another_seed_gives_other_batches(batches):
+    assert not same(batches([1]), batches([1], seed=1))
+
+
+def test_the_batch_size_changes_no_image(batches):
+    first, second = (torch.cat([images for images, _ in batches([2], batch_size=size)]) for size in (5, 20))
+    assert torch.equal(first, second)
 
 
 def test_a_worker_says_nothing_of_a_parent_that_went_away_but_everything_else():
