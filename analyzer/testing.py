@@ -1,27 +1,37 @@
-"""Constraints in a test suite of your own: `assert_constraints(network, ["params < 100k", "rf > 52"])`."""
+"""Constraints in a test suite of your own: `assert_constraints(network, ["params < 100k", "rf > 52"])`.
+
+With pytest it is a fixture too (`pytest_plugin`); this module needs no pytest.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from torch import nn
 
 from cifar_report.analyzer.assemble import analyze
 from cifar_report.analyzer.constraints import Verdict, judge, parse_constraint
 from cifar_report.analyzer.coverage_asked import completed
+from cifar_report.analyzer.errors import Problem
 
 _HEADER = ("constraint", "verdict", "measured", "margin", "evidence")
 
 
 def assert_constraints(
-    module: nn.Module, constraints: Iterable[str], *, input_shape: tuple[int, ...] = (3, 32, 32)
+    module: nn.Module,
+    constraints: str | Iterable[str],
+    *,
+    input_shape: tuple[int, ...] = (3, 32, 32),
+    inputs: Any = None,
 ) -> None:
     """Hold a network against constraints in a test.
 
     Args:
         module: the network; it stays as it is.
-        constraints: as `cifar-report check --require` takes them, one at least.
+        constraints: as `cifar-report check --require` takes them; one, or a list of at least one.
         input_shape: of one image, (C, H, W).
+        inputs: instead of it, for several arguments or other dtypes, as `analyze` takes them.
 
     Raises:
         AssertionError: one is not met, unknown or not measured; shows all verdicts as a table.
@@ -30,11 +40,16 @@ def assert_constraints(
         ModelError: the network can't be run.
     """
     __tracebackhide__ = True  # pytest then points at the test's line
-    parsed = [parse_constraint(text) for text in constraints]
-    if not parsed:
-        raise ValueError("there are no constraints to hold the network against")
-    analysis = completed(analyze(module, input_shape), module, input_shape, parsed)
-    verdicts = judge(parsed, analysis)
+    try:
+        texts = [constraints] if isinstance(constraints, str) else constraints
+        parsed = [parse_constraint(text) for text in texts]
+        if not parsed:
+            raise ValueError("there are no constraints to hold the network against")
+        wanted = input_shape if inputs is None else inputs
+        analysis = completed(analyze(module, inputs=wanted), module, wanted, parsed)
+        verdicts = judge(parsed, analysis)
+    except Problem as problem:
+        raise problem.with_traceback(None) from None  # it says itself where, and by whose line
     missed = [verdict for verdict in verdicts if verdict.state != "met"]
     if missed:
         heading = f"{analysis.model} misses {len(missed)} of {len(verdicts)} constraints"

@@ -57,6 +57,8 @@ EXCEPTIONS = {
     "reporter/effective_field.py": {"torch"},
     "reporter/field_pictures_files.py": {"torch"},
     "reporter/field_pictures_image.py": {"torch", "PIL"},
+    # Loaded by pytest, and by nothing else.
+    "analyzer/pytest_plugin.py": {"pytest"},
     # The second opinion is theirs; imported in functions, for `--second-opinion` alone.
     "analyzer/second_opinion_tools.py": {"fvcore", "torchscan"},
 }
