@@ -17,9 +17,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cifar_report.analyzer import density_moves  # noqa: F401 - registers its rules
 from cifar_report.analyzer.coverage import Density
 from cifar_report.analyzer.density_fields import by_field_rule
+from cifar_report.analyzer.density_moves import COPYING_PADS, copied_by_pad
 from cifar_report.analyzer.density_region import Marks, Region, any_along, clipped, inside, trimmed, united
 from cifar_report.analyzer.density_rules import PULL_RULES, Wanted, unit_by_unit
 from cifar_report.analyzer.graph import Node, Trace, Value
@@ -121,7 +121,7 @@ class Densities:
                 region = regions.pop(out.id, None)
                 if region is None or out.id == image.id:
                     continue
-                for before, wanted in self._pulled(node, out, region):
+                for before, wanted in self._pulled(node, out, region, beyond):
                     if wanted is None or self._sees_nothing(before):
                         continue
                     if not inside(wanted, before.shape):
@@ -138,8 +138,10 @@ class Densities:
         others = [dim for dim in range(len(image.shape)) if dim not in places]
         return trimmed(Region(any_along(region.marks, others), region.origin[-len(places) :])), virtual
 
-    def _pulled(self, node: Node, out: Value, region: Region) -> Wanted:
+    def _pulled(self, node: Node, out: Value, region: Region, beyond: bool) -> Wanted:
         rule = PULL_RULES.get(node.op)
+        if node.op in COPYING_PADS and not beyond:
+            rule = copied_by_pad
         try:
             if rule is not None:
                 return rule(node, out, region)

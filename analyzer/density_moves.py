@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from cifar_report.analyzer.density_region import (
     Region,
+    Taps,
+    Way,
     any_along,
+    carried,
     clipped,
     complete,
     shifted,
     trimmed,
     united,
 )
-from cifar_report.analyzer.density_rules import Wanted, pull_rule
+from cifar_report.analyzer.density_rules import Wanted, intervals, pull_rule
 from cifar_report.analyzer.field_views import blocks
 from cifar_report.analyzer.graph import Node, Value
 from cifar_report.analyzer.receptive_field import NoRule
@@ -113,6 +117,29 @@ def _shuffled(value: Value, out: Value, region: Region, split: Shape, order: lis
     parts = rearranged(region, out.shape, middle)
     turned = parts and _turned_back(parts, order)
     return [(value, rearranged(turned, split, value.shape))]
+
+
+_PADS = {"reflection": "reflect", "replication": "edge", "_pad": "wrap"}
+
+COPYING_PADS = frozenset({
+    "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d", "replication_pad2d",
+    "replication_pad3d", "_pad_circular",
+})  # fmt: skip
+"""Padding that is copied from the map. Where the network goes on beyond the border, it is virtual."""
+
+
+def copied_by_pad(node: Node, out: Value, region: Region) -> Wanted:
+    """Return the units of a map that its padding was copied from, beside those that stay where they are."""
+    value, padding = node.args[:2]
+    mode: Any = _PADS[node.op.partition("_pad")[0] or "_pad"]
+    ways: list[Way] = [Taps(dim, 0) for dim in range(len(out.shape))]
+    for pair in range(len(padding) // 2):
+        dim = len(out.shape) - 1 - pair
+        before, behind = padding[2 * pair : 2 * pair + 2]
+        units = np.pad(np.arange(value.shape[dim]), (max(before, 0), max(behind, 0)), mode=mode)
+        units = units[max(-before, 0) : len(units) - max(-behind, 0)]
+        ways[dim] = intervals(dim, units, units)
+    return [(value, carried(region, ways, out.shape, value.shape))]
 
 
 @pull_rule("cat", "concat", "concatenate")

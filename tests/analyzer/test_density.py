@@ -183,6 +183,16 @@ def test_the_share_is_that_of_the_theoretical_field_and_the_visible_one_that_of_
     assert found.visible == expected[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].mean()
 
 
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
+def test_padding_that_is_copied_from_the_map_is_followed_there_on_the_image(mode) -> None:
+    layers = [nn.Conv2d(2, 2, 5, padding=4, dilation=2, padding_mode=mode, bias=False) for _ in range(4)]
+    network = nn.Sequential(*layers)  # 33 px wide
+    densities, value = densities_of(network, (2, 14, 19))
+    unit = unit_of(densities, value)
+    np.testing.assert_array_equal(densities.visible(value, unit), reached(network, (2, 14, 19), unit))
+    assert densities.of(value).share == 17**2 / 33**2
+
+
 def test_branches_with_unlike_kernels_leave_the_corners_out() -> None:
     def cross(x: Tensor, wide: nn.Module, high: nn.Module) -> Tensor:
         return wide(x) + high(x)
