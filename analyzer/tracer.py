@@ -25,7 +25,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
 
-from cifar_report.analyzer import shapes_rearranged  # noqa: F401 - registers its rules
+from cifar_report.analyzer import shapes_rearranged, shapes_sampled  # noqa: F401 - they register rules
 from cifar_report.analyzer.calls import Calls
 from cifar_report.analyzer.graph import ModuleCall, Node, Trace, Value
 from cifar_report.analyzer.layers import LAYERS, read_layer

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from cifar_report.analyzer import shapes_rearranged  # noqa: F401 - registers its rules
+from cifar_report.analyzer import shapes_rearranged, shapes_sampled  # noqa: F401 - they register rules
 from cifar_report.analyzer.graph import Value
 from cifar_report.analyzer.shapes import RULES
 
 MAP = torch.empty(1, 4, 6, 8)
+VOLUME = torch.empty(2, 3, 4, 5, 6)
 TOKENS = torch.empty(1, 5, 12)
 COUNTS = torch.ones(1, 4, 6, 8, dtype=torch.int64)
 CASES: tuple[tuple[str, tuple[Any, ...], dict[str, Any]], ...] = (
@@ -34,6 +35,15 @@ CASES: tuple[tuple[str, tuple[Any, ...], dict[str, Any]], ...] = (
     ("clamp", (MAP,), {"max": 6}),
     ("cat", ([MAP, MAP[:, :3]], 1), {}),
     ("cat", ([MAP, MAP], -1), {}),
+    ("grid_sampler", (MAP, torch.zeros(1, 5, 7, 2), 0, 0, False), {}),
+    ("grid_sampler", (VOLUME, torch.zeros(2, 5, 7, 3, 3), 1, 0, True), {}),
+    ("upsample_bilinear2d", (MAP, [3, 9], False, None), {}),
+    ("upsample_bilinear2d", (MAP, None, True, [2.0, 3.0]), {}),
+    ("upsample_bicubic2d", (MAP, [3, 9], False), {}),
+    ("upsample_nearest2d", (MAP, [12, 16], None), {}),
+    ("upsample_nearest2d", (MAP, None, [1.0, 2.0]), {}),
+    ("_upsample_nearest_exact3d", (VOLUME, None, [2.0, 2.0, 2.0]), {}),
+    ("upsample_linear1d", (TOKENS, [7], False, None), {}),
 )  # fmt: skip
 LEFT_TO_THE_KERNEL: tuple[tuple[str, tuple[Any, ...], dict[str, Any]], ...] = (
     ("constant_pad_nd", (MAP, [-4, -4]), {}),  # nothing is left
@@ -46,6 +56,10 @@ LEFT_TO_THE_KERNEL: tuple[tuple[str, tuple[Any, ...], dict[str, Any]], ...] = (
     ("clamp", (MAP, MAP, None), {}),
     ("cat", ([MAP, COUNTS], 1), {}),
     ("cat", ([MAP, TOKENS], 1), {}),
+    ("grid_sampler", (MAP, torch.zeros(2, 5, 7, 2), 0, 0, False), {}),
+    ("grid_sampler", (VOLUME, torch.zeros(2, 5, 7, 3, 3), 2, 0, True), {}),
+    ("upsample_bilinear2d", (MAP, None, False, [1.3, 1.3]), {}),
+    ("upsample_nearest2d", (MAP, [0, 5], None), {}),
 )
 
 
