@@ -58,9 +58,12 @@ def reshaped(shadow: Shadow, shape: Shape, new_shape: Shape) -> Shadow:
     for old in (shadow.lo, shadow.hi):
         if not isinstance(old, int):
             own = old.shape[dim]
-            old = _reshape(old, _resized(shape, dim, own), _resized(new_shape, moved, own))
+            if own == 1:
+                old = _reshape(old, shape, new_shape)
+            else:
+                old = _reshape(old, _resized(shape, dim, own), _resized(new_shape, moved, own))
         bounds.append(old)
-    return replace(shadow, lo=bounds[0], hi=bounds[1], dim=moved)
+    return Shadow(bounds[0], bounds[1], moved, shadow.advance, shadow.period, shadow.cause)
 
 
 @lru_cache(maxsize=1024)
@@ -130,7 +133,7 @@ def without_dim(shadow: Shadow, dim: int) -> Shadow:
         return shadow
     lo, hi = (b if isinstance(b, int) else b.squeeze(dim) for b in (shadow.lo, shadow.hi))
     moved = shadow.dim - 1 if shadow.dim is not None and shadow.dim > dim else shadow.dim
-    return replace(shadow, lo=lo, hi=hi, dim=moved)
+    return Shadow(lo, hi, moved, shadow.advance, shadow.period, shadow.cause)
 
 
 def with_dim(shadow: Shadow, dim: int) -> Shadow:
@@ -139,7 +142,7 @@ def with_dim(shadow: Shadow, dim: int) -> Shadow:
         return shadow
     lo, hi = (b if isinstance(b, int) else np.expand_dims(b, dim) for b in (shadow.lo, shadow.hi))
     moved = shadow.dim + 1 if shadow.dim is not None and shadow.dim >= dim else shadow.dim
-    return replace(shadow, lo=lo, hi=hi, dim=moved)
+    return Shadow(lo, hi, moved, shadow.advance, shadow.period, shadow.cause)
 
 
 def sliced(shadow: Shadow, shape: Shape, dim: int, start: int, step: int, out: int) -> Shadow:

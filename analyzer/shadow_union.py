@@ -46,7 +46,7 @@ def union(parts: Sequence[tuple[Shadow, Shape]], out_shape: Shape, node: int) ->
             hi = max(hi, shadow.hi) if _ints(hi, shadow.hi) else np.maximum(hi, shadow.hi)
         if first.dim is None and not _ints(lo, hi):
             return replace(regular(full(lo, rank), full(hi, rank), first), cause=cause)
-        return replace(first, lo=lo, hi=hi, cause=cause)
+        return Shadow(lo, hi, first.dim, first.advance, first.period, cause)
     shapes = [(1,) * (rank - len(shape)) + shape for _, shape in seeing]
     return _expanded_union(aligned, shapes, node)
 
@@ -95,7 +95,7 @@ def _settled(shadow: Shadow, shape: Shape, out_shape: Shape) -> Shadow:
         bounds if isinstance(bounds, int) else plain_bounds(bounds[along(bounds.ndim, dim, slice(0, 1))])
         for bounds in (shadow.lo, shadow.hi)
     )
-    return replace(shadow, lo=lo, hi=hi, dim=None, period=1)
+    return Shadow(lo, hi, None, shadow.advance, 1, shadow.cause)
 
 
 def _comparable(aligned: Sequence[Shadow], parts: Sequence[tuple[Shadow, Shape]], out_shape: Shape) -> bool:
@@ -118,7 +118,8 @@ def shift_rank(shadow: Shadow, rank: int, new_rank: int) -> Shadow:
         return shadow
     lead = (1,) * extra
     lo, hi = (b if isinstance(b, int) else b.reshape(lead + b.shape) for b in (shadow.lo, shadow.hi))
-    return replace(shadow, lo=lo, hi=hi, dim=None if shadow.dim is None else shadow.dim + extra)
+    dim = None if shadow.dim is None else shadow.dim + extra
+    return Shadow(lo, hi, dim, shadow.advance, shadow.period, shadow.cause)
 
 
 def hull(shadow: Shadow, shape: Shape, dims: Sequence[int]) -> Shadow:
