@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stderr
+from io import StringIO
 from typing import Any
 
 from torch import nn
@@ -26,14 +28,16 @@ def measure_coverage(module: nn.Module, inputs: Any, *, per_layer: bool = False)
 
     Args:
         module: as for `analyze`, and left as it was.
-        inputs: as for `analyze`: one shape without the batch, or what `read_inputs` takes.
+        inputs: as for `analyze`: one shape without the batch, or what `read_inputs` takes. What the network
+            prints was told when it was analysed, and isn't again.
         per_layer: measure every layer's output too, which takes as long again for each.
 
     Raises:
         UsageError: no shape.
         ModelError: its forward raises.
     """
-    trace = trace_network(module, inputs, RULES)
+    with redirect_stderr(StringIO()):
+        trace = trace_network(module, inputs, RULES)
     fields = compute_fields(trace)
     rows = lay_out(trace)
 

@@ -20,6 +20,7 @@ from cifar_report.analyzer.summary_figures import (
     stride,
     totals,
 )
+from cifar_report.analyzer.summary_tree import subtree_sums
 
 _HEADER = ("Layer", "Type", "Output", "Params", "MACs", "Receptive field", "Stride")
 _WORDS = 3
@@ -64,12 +65,13 @@ def csv_table(analysis: Analysis) -> str:
     """Return every figure of every layer, a header line first; costs are a layer's own.
 
     Plain numbers without separators, shapes as `1x32x16x16`, and no totals: the columns `params` to
-    `dmas` add up to them.
+    `dmas` add up to them. `subtree_params` to `subtree_dmas` count everything inside a module too.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     densities = _densities(analysis)
-    last = ("density",) if densities else ()
+    sums = [subtree_sums(analysis.layers, figure) for figure in _FIGURES]
+    last = (*(f"subtree_{figure}" for figure in _FIGURES), *(("density",) if densities else ()))
     writer.writerow(("index", "name", "type", "kind", "output_shape", "reused", *_FIGURES, *_FIELDS, *last))
     for layer in analysis.layers:
         figures = (getattr(layer, name) for name in _FIGURES)
@@ -81,10 +83,11 @@ def csv_table(analysis: Analysis) -> str:
                 layer.kind,
                 shape(layer.output_shape),
                 str(layer.reused).lower(),
-                *(UNKNOWN if figure is None else figure for figure in figures),
+                *map(_figure, figures),
                 *_field_cells(layer.receptive_field),
                 size(layer.backward_field),
-                *((_share(densities[layer.index]),) if densities else ()),
+                *(_figure(column[layer.index]) for column in sums),
+                *((_figure(densities[layer.index].share),) if densities else ()),
             )
         )
     return text.getvalue().rstrip("\n")
@@ -134,8 +137,8 @@ def _total_row(analysis: Analysis) -> tuple[str, ...]:
     return (*row, density_cell(coverage.output)) if coverage and coverage.layers else row
 
 
-def _share(density: Density) -> float | str:
-    return UNKNOWN if density.share is None else density.share
+def _figure(figure: float | None) -> float | str:
+    return UNKNOWN if figure is None else figure
 
 
 def _field_cells(field: ReceptiveField) -> tuple[str, ...]:

@@ -52,6 +52,20 @@ def subtree(branch: Branch) -> Iterator[Layer]:
         yield from subtree(child)
 
 
+def subtree_sums(layers: Iterable[Layer], figure: str) -> dict[int, int | None]:
+    """Return a figure of every layer with everything inside it, by the layer's index; None where unknown."""
+    sums: dict[int, int | None] = {}
+
+    def visit(branch: Branch) -> int | None:
+        inside = [visit(child) for child in branch.children]
+        sums[branch.layer.index] = total = add([getattr(branch.layer, figure), *inside])
+        return total
+
+    for root in tree(layers):
+        visit(root)
+    return sums
+
+
 def opened(branches: Iterable[Branch], depth: int) -> Iterator[Branch]:
     """Yield the module calls down to a depth, parents first; functions are left out."""
     for branch in branches:

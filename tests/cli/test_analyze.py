@@ -40,6 +40,16 @@ def test_csv_has_a_row_per_layer():
     assert len(rows) == len(analysis.layers)
 
 
+def test_csv_has_what_whole_modules_cost():
+    rows = list(csv.DictReader(io.StringIO(run("document_003", "--format", "csv").stdout)))
+    by_name = {row["name"]: row for row in rows}
+    totals = json.loads(run("document_003", "--format", "json").stdout)["totals"]
+    for figure in ("params", "macs", "flops", "elementwise", "dmas"):
+        inside = [int(row[figure]) for row in rows if row["name"].startswith("transblock2")]
+        assert int(by_name["transblock2"][f"subtree_{figure}"]) == sum(inside)
+        assert int(by_name[""][f"subtree_{figure}"]) == totals[figure]
+
+
 def test_the_default_is_the_tree():
     assert run("document_003").stdout == run("document_003", "--style", "tree").stdout
 
@@ -102,6 +112,22 @@ def test_holes_and_shifts_of_a_network_are_told(tmp_path):
     assert coverage["holes"] == {"layer": "stack.0", "dilations": ["2"] * 4, "gap": [2, 1]}
     assert coverage["alignment"]["misaligned"][0]["offsets"] == [[0, 0], [2, 2]]
     assert coverage["layers"] is None
+
+
+def test_what_a_network_prints_is_told_once(tmp_path):
+    file = tmp_path / "model.py"
+    file.write_text(
+        "from torch import nn\n"
+        "class Net(nn.Conv2d):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(3, 3, 3)\n"
+        "    def forward(self, x):\n"
+        "        print('seen', x.shape)\n"
+        "        return super().forward(x)\n"
+    )
+    result = run(str(file))
+    assert result.stderr.count("seen") == 1
+    assert "seen" not in result.stdout
 
 
 def test_a_closed_tree_shows_what_whole_blocks_cost():
