@@ -83,7 +83,7 @@ class Edit:
 
 
 def merged(edits: Iterable[Edit]) -> tuple[Change, ...] | None:
-    """Return several edits as one change per layer; None where they contradict each other."""
+    """Return several edits of one network as one change per layer; None where they contradict each other."""
     together: dict[str, Change] = {}
     for change in (change for edit in edits for change in edit.changes):
         other = together.get(change.path)
@@ -94,9 +94,31 @@ def merged(edits: Iterable[Edit]) -> tuple[Change, ...] | None:
         if not (other.is_plain and change.is_plain) or any(name in names for name, _ in change.settings):
             return None
         together[change.path] = replace(other, settings=other.settings + change.settings)
-    paths = sorted(together)
-    nested = any(later.startswith(f"{path}.") for path in paths for later in paths)
-    return None if nested else tuple(together.values())
+    return _compatible(together)
+
+
+def followed(changes: Iterable[Change], edit: Edit) -> tuple[Change, ...] | None:
+    """Return changes with an edit of the network that they make; None where it is about a layer they made."""
+    together = {change.path: change for change in changes}
+    made = tuple([f"{path}." for path, change in together.items() if not change.is_plain])
+    for change in edit.changes:
+        other = together.get(change.path)
+        if change.path.startswith(made):
+            return None  # its name there isn't the one it has in the first network
+        if other is None:
+            together[change.path] = change
+        elif other.is_plain:
+            settings = {**dict(other.settings), **dict(change.settings)} if change.keep else {}
+            together[change.path] = replace(change, settings=tuple(settings.items()))
+        else:
+            return None
+    return _compatible(together)
+
+
+def _compatible(together: Mapping[str, Change]) -> tuple[Change, ...] | None:
+    """Return changes by layer, unless one changes a layer inside of what another takes out."""
+    gone = tuple([f"{path}." for path, change in together.items() if not change.keep])
+    return None if any(path.startswith(gone) for path in together) else tuple(together.values())
 
 
 def working_copy(network: nn.Module) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from torch import nn
@@ -18,27 +18,36 @@ _IDENTITY = Recipe("Identity")
 
 def pools_to_convolutions(network: Network, kind: str) -> Iterator[Edit]:
     """Yield a strided convolution for each pool of a kind: dense, depthwise, or the one before it."""
-    for operator, path, layer in _pools(network, kind):
-        channels, stride = operator.output_shape[1], _first(layer.stride)
-        recipe = _strided(channels, stride, network.input_map(operator), operator.output_shape)
-        if recipe is None:
+    for path, layer, operators in _pools(network, kind):
+        stride = _first(layer.stride)
+        yield from _strided_before(network, path, stride, operators)
+        channels = {operator.output_shape[1] for operator in operators}
+        recipe = _strided(stride, network.input_map(operators[0]), operators[0].output_shape)
+        if recipe is None or len(channels) > 1:
             continue
         text = f"a convolution with stride {stride} in place of {path}"
         yield Edit("pool to convolution", text, _instead(path, recipe))
-        if channels >= 4:
-            depthwise = Recipe(recipe.kind, recipe.args, (*recipe.options, ("groups", channels)))
+        if min(channels) >= 4:
+            depthwise = Recipe(recipe.kind, recipe.args, (*recipe.options, ("groups", min(channels))))
             text = f"a depthwise convolution with stride {stride} in place of {path}"
             yield Edit("pool to depthwise convolution", text, _instead(path, depthwise))
-        before = _convolution_before(network, operator)
-        if before:
-            change = Change(before, (("stride", stride),))
-            text = f"give {before} the stride of {path}, which goes"
-            yield Edit("pool to stride", text, (change, *_instead(path, _IDENTITY)))
+
+
+def _strided_before(
+    network: Network, path: str, stride: int, operators: Sequence[Operator]
+) -> Iterator[Edit]:
+    """Yield the strides that a pool has given to the convolutions before each of its calls."""
+    found = [_convolution_before(network, operator) for operator in operators]
+    before = [name for name in found if name]
+    if len(before) == len(operators):
+        strided = [Change(name, (("stride", stride),)) for name in before]
+        text = f"give {' and '.join(before)} the stride of {path}, which goes"
+        yield Edit("pool to stride", text, (*strided, *_instead(path, _IDENTITY)))
 
 
 def pools_to_averages(network: Network) -> Iterator[Edit]:
     """Yield an average pool of the same window in place of each max pool."""
-    for _, path, layer in _pools(network, "max_pool"):
+    for path, layer, _ in _pools(network, "max_pool"):
         options: Settings = (("stride", layer.stride), ("padding", layer.padding))
         used = tuple([option for option in options if option[1] not in (0, layer.kernel_size)])
         recipe = Recipe("AvgPool2d", (layer.kernel_size,), used)
@@ -47,7 +56,7 @@ def pools_to_averages(network: Network) -> Iterator[Edit]:
 
 def without_pools(network: Network, kind: str) -> Iterator[Edit]:
     """Yield each pool of a kind taken out: the map behind it stays larger."""
-    for _, path, _layer in _pools(network, kind):
+    for path, _, _ in _pools(network, kind):
         yield Edit("removal", f"take out {path}", _instead(path, _IDENTITY), resizes=True)
 
 
@@ -190,24 +199,27 @@ def _wider_windows(network: Network) -> Iterator[Edit]:
         yield Edit("whole window", f"let {name} average the whole map", changes)
 
 
-def _pools(network: Network, kind: str) -> Iterator[tuple[Operator, str, nn.MaxPool2d | nn.AvgPool2d]]:
-    """Yield the pools with a window that are layers of their own and called once."""
+def _pools(network: Network, kind: str) -> Iterator[tuple[str, nn.MaxPool2d | nn.AvgPool2d, list[Operator]]]:
+    """Yield the pools with a window that are layers of their own, with every call of each."""
     wanted = nn.MaxPool2d if kind == "max_pool" else nn.AvgPool2d
+    found: dict[str, list[Operator]] = {}
     for operator in network.analysis.operators:
         leaf = network.leaf(operator) if operator.op.startswith(kind) else None
-        if leaf is None or not isinstance(leaf[1], wanted) or network.calls[leaf[0]] != 1:
-            continue
-        if max(operator.output_shape[2:], default=1) > 1:
-            yield operator, leaf[0], leaf[1]
+        if leaf and isinstance(leaf[1], wanted) and max(operator.output_shape[2:], default=1) > 1:
+            found.setdefault(leaf[0], []).append(operator)
+    for path, operators in found.items():
+        layer = network.modules[path]
+        assert isinstance(layer, nn.MaxPool2d | nn.AvgPool2d)
+        yield path, layer, operators
 
 
-def _strided(channels: int, stride: int, before: tuple[int, ...], after: tuple[int, ...]) -> Recipe | None:
-    """Return a convolution that takes a map of one size to another: 3x3 where it can, else 2x2."""
+def _strided(stride: int, before: tuple[int, ...], after: tuple[int, ...]) -> Recipe | None:
+    """Return a convolution that takes a map of one shape to another: 3x3 where it can, else 2x2."""
     for kernel, padding in ((3, 1), (2, 0), (3, 0)):
         sizes = [(size + 2 * padding - kernel) // stride + 1 for size in before[2:]]
         if tuple(sizes) == tuple(after[2:]):
             options: Settings = (("stride", stride),) + ((("padding", padding),) if padding else ())
-            return Recipe("Conv2d", (channels, channels, kernel), options)
+            return Recipe("Conv2d", (before[1], after[1], kernel), options)
     return None
 
 

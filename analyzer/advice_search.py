@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, zip_longest
+from itertools import combinations, islice, zip_longest
 
-from cifar_report.analyzer.advice_edits import Edit, merged
+from cifar_report.analyzer.advice_edits import Change, Edit, followed, merged
 from cifar_report.analyzer.advice_goals import Goal, edits_for, goals_of
 from cifar_report.analyzer.advice_trial import Bench, Figures, Trial
 from cifar_report.analyzer.constraints import OPERATORS
@@ -21,8 +21,10 @@ _KINDS_WANTED = 3
 """Proposals that differ in kind, after which combinations of as many edits are no longer tried."""
 _PARTNERS = {2: 150, 3: 56}
 """Edits that combinations of a size are made of."""
-_STEPS = 12
-"""Edits that are tried in turn to go a step further than combinations go."""
+_FOLLOWED = 5
+"""Single edits that are followed up."""
+_STEPS = 16
+"""Edits that are tried in turn on a changed network."""
 _IN_VAIN = {True: 80, False: 12}
 """Combinations of one size that may miss in a row: those that should hold, and those that shouldn't."""
 
@@ -66,8 +68,10 @@ def search(bench: Bench, budget: Budget) -> Found:
     for size in range(2, budget.edits + 1):
         if not run.held:
             run.combine(singles, size)
+        if not run.held and size == 2:
+            run.follow_up(singles)
     if not run.held:
-        run.go_further(singles)
+        run.go_further()
     held = tuple(sorted(run.held, key=lambda trial: cost(trial, bench.base)))
     nearest = min(run.missed, key=run.distance, default=None)
     exhausted = not held and not run.may_go_on(1)
@@ -127,8 +131,8 @@ class _Run:
         misses = [shortfall(constraint, figures, base) for constraint in self.bench.constraints]
         return sum(miss > 0 for miss in misses), sum(misses)
 
-    def _attempt(self, edits: Sequence[Edit]) -> Trial | None:
-        trial = self.bench.attempt(edits)
+    def _attempt(self, edits: Sequence[Edit], changes: tuple[Change, ...] | None = None) -> Trial | None:
+        trial = self.bench.attempt(edits, changes or merged(edits))
         if trial is not None:
             (self.held if self.bench.holds(trial) else self.missed).append(trial)
         return trial
@@ -180,28 +184,34 @@ class _Run:
             if len(kinds) >= _KINDS_WANTED or vain > _IN_VAIN[hopeful]:
                 return
 
-    def go_further(self, singles: Sequence[Trial]) -> None:
+    def follow_up(self, singles: Sequence[Trial]) -> None:
+        """Look at the networks that single edits make, for edits that would contradict in the first one."""
+        best = sorted(singles, key=self.distance)
+        for trial in _varied(best, _FOLLOWED):
+            if self.may_go_on(0.75):
+                self._extend(trial)
+
+    def go_further(self) -> None:
         """Add edits to the network that misses least, the best one each time."""
         while not self.held and self.missed and self.may_go_on(1):
             best = min(self.missed, key=self.distance)
             if len(best.edits) >= self.budget.steps:
                 return
-            for edit in self._next(best, singles):
-                if self.may_go_on(1) and not self.held:
-                    self._attempt((*best.edits, edit))
+            self._extend(best)
             if min(self.missed, key=self.distance) is best:
                 return
 
-    def _next(self, best: Trial, singles: Sequence[Trial]) -> list[Edit]:
-        """Return the edits that should bring a network furthest."""
+    def _extend(self, trial: Trial) -> None:
+        """Trace what single edits make of a changed network."""
         base = self.bench.base.figures
-        ranked: list[tuple[Cost, int]] = []
-        for place, trial in enumerate(singles):
-            gains = _differences(trial.figures, base)
-            figures = {name: None if old is None else old + gains[name] for name, old in best.figures.items()}
-            if merged((*best.edits, trial.edits[0])) is not None:
-                ranked.append(((*self._missing(figures), *_moves(gains, base)), place))
-        return [singles[place].edits[0] for _, place in sorted(ranked)[:_STEPS]]
+        wanted = [c for c in self.bench.constraints if shortfall(c, trial.figures, base) > 0]
+        with self.bench.changed(trial) as network:
+            goals = [goal for constraint in wanted for goal in goals_of(constraint, trial.figures)]
+            edits = list(islice(_in_turn([edits_for(goal, network) for goal in goals]), _STEPS))
+        for edit in edits:
+            changes = followed(trial.changes, edit)
+            if changes is not None and self.may_go_on(1):
+                self._attempt((*trial.edits, edit), changes)
 
     def _predicted(self, singles: Sequence[Trial], size: int) -> Iterator[tuple[tuple[Edit, ...], bool]]:
         base = self.bench.base.figures

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,7 +17,6 @@ from cifar_report.analyzer.advice_edits import (
     applied,
     arguments,
     describe,
-    merged,
     swapped,
     working_copy,
 )
@@ -72,9 +72,16 @@ class Bench:
         self.traces = 0
         """Changed networks that were traced."""
 
-    def attempt(self, edits: Sequence[Edit]) -> Trial | None:
-        """Return what becomes of the network; None where the edits contradict each other or it breaks."""
-        changes = merged(edits)
+    def attempt(self, edits: Sequence[Edit], changes: tuple[Change, ...] | None) -> Trial | None:
+        """Return what becomes of the network.
+
+        Args:
+            edits: what to try.
+            changes: the same, a change per layer.
+
+        Returns:
+            None where the edits contradict each other, or the network breaks.
+        """
         if changes is None:
             return None
         self.traces += 1
@@ -96,6 +103,13 @@ class Bench:
         """
         with applied(self.network.module, changes, values=self.values):
             return analyze(self.network.module, inputs=self.inputs, only=self.network.analysis.rung)
+
+    @contextmanager
+    def changed(self, trial: Trial) -> Iterator[Network]:
+        """Let the working copy be a trial's network while it is entered, to look for further edits."""
+        with applied(self.network.module, trial.changes, values=self.values):
+            analysis = analyze(self.network.module, inputs=self.inputs, only=self.network.analysis.rung)
+            yield Network(self.network.module, analysis)
 
     def found(self, trial: Trial, module: nn.Module, analysis: Analysis) -> Trial | None:
         """Return what a network that was to be like a trial is; None where it doesn't hold everything."""
