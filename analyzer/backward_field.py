@@ -218,10 +218,12 @@ def _write(node: Node, box: Box) -> list[tuple[Value, Box]]:
 
 def _cat(node: Node, box: Box) -> list[tuple[Value, Box]]:
     dim = node.argument(1, "dim", 0) % len(box)
+    before, (first, last), behind = box[:dim], box[dim], box[dim + 1 :]
     result, start = [], 0
     for value in node.args[0]:
-        low, high = max(box[dim][0] - start, 0), min(box[dim][1] - start, value.shape[dim] - 1)
-        if value.live and low <= high:
-            result.append((value, (*box[:dim], (low, high), *box[dim + 1 :])))
-        start += value.shape[dim]
+        size = value.shape[dim]
+        low, high = max(first - start, 0), min(last - start, size - 1)
+        if value.constant is None and low <= high:
+            result.append((value, (*before, (low, high), *behind)))
+        start += size
     return result
