@@ -102,18 +102,22 @@ def compare(
     """
     found = []
     for axis in (0, 1):
-        size = length
-        while True:
-            shape = (3, size, thin) if axis == 0 else (3, thin, size)
-            extents = _extents(network, layers, shape, axis)
-            if size >= longest or not any(a <= 0 or b >= size - 1 for a, b in extents.values()):
-                break
+        size, shape = length, (3, length, thin) if axis == 0 else (3, thin, length)
+        while size < longest and _clipped(network, layers, shape, axis):
             size = min(2 * size, longest)
+            shape = (3, size, thin) if axis == 0 else (3, thin, size)
+        extents = _extents(network, layers, shape, axis)
         ours: dict[str, ReceptiveField] = {}
         for row in analyze(network, shape).layers:
             ours.setdefault(row.name, row.receptive_field)
         found += [Seen(name, axis, size, ours[name], extents[name]) for name in extents]
     return found
+
+
+def _clipped(network: nn.Module, layers: Sequence[str], shape: tuple[int, ...], axis: int) -> bool:
+    """Return whether an image ends before what a few of the layers see does; the last one sees most."""
+    extents = _extents(network, layers[:: -max(len(layers) // 8, 1)], shape, axis)
+    return any(first <= 0 or last >= shape[1 + axis] - 1 for first, last in extents.values())
 
 
 def _extents(
