@@ -21,7 +21,7 @@ from cifar_report.analyzer.errors import UsageError
 
 _FOLDER = files("cifar_report.analyzer") / "assignments"
 _TEXTS = ("id", "title", "course", "prose", "data")
-_KEYS = (*_TEXTS, "constraints")
+_KEYS = (*_TEXTS, "constraints", "augmentation")
 _REQUIRED = ("id", "title", "constraints")
 
 _TEMPLATE = """\
@@ -58,6 +58,9 @@ constraints = [
     # "device == cuda",
     # "augmentation has CoarseDropout(holes=1, height=16, width=16)",
 ]
+
+# What a training does to its images: transforms of albumentations, in today's spelling or in an older one.
+# augmentation = ["HorizontalFlip(p=0.3)", "CoarseDropout(max_holes=1, max_height=16, max_width=16)"]
 """
 
 
@@ -73,6 +76,8 @@ class Assignment:
     data: str
     """The data set that it is about."""
     constraints: tuple[str, ...]
+    augmentation: tuple[str, ...] = ()
+    """What a training does to its images, a transform of albumentations each, as the course spells it."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the assignment as JSON-ready data."""
@@ -140,6 +145,7 @@ def _parse(text: str, source: str) -> Assignment:
         raise UsageError(f"{source} is not valid TOML", found=str(error)) from error
     _check_keys(data, source)
     _check_constraints(data["constraints"], source)
+    _check_augmentation(data.get("augmentation", []), source)
     return Assignment(
         id=data["id"],
         title=data["title"],
@@ -147,6 +153,7 @@ def _parse(text: str, source: str) -> Assignment:
         prose=data.get("prose", "").strip(),
         data=data.get("data", "cifar10"),
         constraints=tuple(data["constraints"]),
+        augmentation=tuple(data.get("augmentation", ())),
     )
 
 
@@ -191,3 +198,14 @@ def _check_constraints(texts: list[Any], source: str) -> None:
             ) from error
         if text in texts[: number - 1]:
             raise UsageError(f"constraint {number} in {source} is there already", found=text)
+
+
+def _check_augmentation(texts: list[Any], source: str) -> None:
+    """Raise for a transform that isn't a text; what it says is read where images are augmented."""
+    for number, text in enumerate(texts, start=1):
+        if not isinstance(text, str):
+            raise UsageError(
+                f"augmentation {number} in {source} has the wrong type",
+                expected="a text, such as 'ToGray(p=0.1)'",
+                found=f"{text!r} ({type(text).__name__})",
+            )

@@ -1,71 +1,144 @@
-"""The assignment's augmentation, declared once as an albumentations pipeline.
+"""The augmentation of a run: one `A.Compose`, in which alone probabilities and ranges live.
 
-What the spellings in the source documents mean to albumentations 2.0.8: `ShiftScaleRotate` is an
-`Affine` with these ranges; `CoarseDropout` takes ranges and ignores the old arguments; a fill in
-0..1 is black on uint8 images, so the mean is given in 0..255.
+Its last transform is a Normalize. Both back ends leave that one to the network's side: normalising a batch at
+once is the same arithmetic, and until then images are bytes.
 """
 
 from __future__ import annotations
 
-import os
 import random
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from cifar_report.trainer.extras import load_extra
+from cifar_report.analyzer.errors import UsageError
+from cifar_report.trainer.augment_library import build, load_albumentations
+from cifar_report.trainer.augment_spelling import Call, meant, parse_call
 from cifar_report.trainer.images import Labels, Pixels
 from cifar_report.trainer.records import Augmentation, DataFacts, Transform
 
+ASSIGNMENT = (
+    "HorizontalFlip(p=0.3)",
+    "ShiftScaleRotate(shift_limit=0.1, scale_limit=0.1, rotate_limit=30, p=0.5)",
+    "CoarseDropout(max_holes=1, max_height=16, max_width=16, p=0.5)",
+    "ToGray(p=0.1)",
+)
+"""What is done where nobody says anything: the EVA6 assignment's. Holes have the data's mean."""
 
-def load_albumentations() -> Any:
-    """Import albumentations without its question to the package index whether it is out of date.
+_MIRRORS = ("HorizontalFlip", "VerticalFlip", "Transpose", "D4", "SquareSymmetry", "RandomRotate90")
+"""What makes another sign of a sign."""
+
+_TENSORS = ("ToTensorV2", "ToTensor")
+"""What has nothing left to do here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spelt:
+    """A transform as it was written and as it is meant."""
+
+    text: str
+    call: Call
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pipeline:
+    """An augmentation with where it comes from."""
+
+    compose: Any
+    """The `A.Compose`; its last transform is a Normalize."""
+    spelt: tuple[Spelt, ...] = ()
+    """How its transforms were written; empty for one that is Python already."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about it."""
+
+
+def pipeline_of_texts(texts: Sequence[str], data: DataFacts, *, mirror: bool = True) -> Pipeline:
+    """Return the pipeline that texts describe, one transform each, for images of a data set.
+
+    Args:
+        texts: in the spelling of today or of the first versions. Holes without a fill get the data's mean.
+        data: its mean fills the holes; its mean and deviation normalise, unless the texts do.
+        mirror: False leaves out what mirrors and turns, for signs that become others.
 
     Raises:
-        UsageError: it is not installed.
+        UsageError: a text can't be read, or albumentations would refuse or ignore a part of it.
     """
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-    return load_extra("albumentations", "train")
+    spelt = [Spelt(text, _filled(meant(parse_call(text)), data)) for text in texts]
+    notes = []
+    if not mirror and (left_out := [row.call.name for row in spelt if row.call.name in _MIRRORS]):
+        notes.append(f"{data.name}: without {', '.join(left_out)}, which makes other signs of these")
+        spelt = [row for row in spelt if row.call.name not in left_out]
+    if data.image_shape[0] == 1:
+        spelt = [row for row in spelt if row.call.name != "ToGray"]
+    spelt = [row for row in spelt if row.call.name not in _TENSORS]
+    transforms = [build(row.call.name, row.call.arguments) for row in spelt]
+    compose = load_albumentations().Compose(transforms)
+    return Pipeline(finished(compose, data), tuple(spelt), tuple(notes))
 
 
 def assignment_pipeline(data: DataFacts, *, mirror: bool) -> Any:
-    """Return the assignment's `A.Compose` for images of this data set.
+    """Return the `A.Compose` of `ASSIGNMENT` for images of a data set."""
+    return pipeline_of_texts(ASSIGNMENT, data, mirror=mirror).compose
 
-    Args:
-        data: its mean fills the holes, its mean and deviation normalise.
-        mirror: False leaves HorizontalFlip out, for signs that a mirror changes.
+
+def _filled(call: Call, data: DataFacts) -> Call:
+    if call.name != "CoarseDropout" or "fill" in call.arguments:
+        return call
+    mean = tuple(round(255 * level) for level in data.mean)
+    note = f"without a fill, holes have the data's mean, {mean}"
+    return Call(call.name, {**call.arguments, "fill": mean}, (*call.notes, note))
+
+
+def finished(compose: Any, data: DataFacts) -> Any:
+    """Return a Compose that ends in a Normalize, the data's own if there is none, and makes no tensors.
+
+    Raises:
+        UsageError: something follows Normalize, the shape changes, or the whole is skipped at times.
     """
     A = load_albumentations()  # noqa: N806 - the name that albumentations' users know it by
-    import cv2
+    parts = [part for part in compose.transforms if type(part).__name__ not in _TENSORS]
+    if compose.p != 1:
+        raise UsageError(
+            "the pipeline as a whole has a probability", expected="p=1", found=f"p={compose.p:g}"
+        )
+    places = [place for place, part in enumerate(parts) if isinstance(part, A.Normalize)]
+    if not places:
+        parts.append(A.Normalize(mean=data.mean, std=data.std))
+    elif places != [len(parts) - 1]:
+        after = ", ".join(type(part).__name__ for part in parts[places[0] + 1 :])
+        raise UsageError(
+            f"{after} works on normalised values",
+            expected="one Normalize, as the last transform",
+            hint=f"put {after} before Normalize, with fills in 0..255",
+        )
+    whole = A.Compose(parts)
+    _try_out(whole, data)
+    return whole
 
-    flip = [A.HorizontalFlip(p=0.3)] if mirror else []
-    return A.Compose(
-        [
-            *flip,
-            A.Affine(
-                translate_percent={"x": (-0.1, 0.1), "y": (-0.1, 0.1)},
-                scale=(0.9, 1.1),
-                rotate=(-30, 30),
-                interpolation=cv2.INTER_LINEAR,
-                border_mode=cv2.BORDER_REFLECT_101,
-                p=0.5,
-            ),
-            A.CoarseDropout(
-                num_holes_range=(1, 1),
-                hole_height_range=(16, 16),
-                hole_width_range=(16, 16),
-                fill=tuple(round(255 * value) for value in data.mean),
-                p=0.5,
-            ),
-            A.ToGray(p=0.1),
-            A.Normalize(mean=data.mean, std=data.std),
-        ]
-    )
+
+def _try_out(compose: Any, data: DataFacts) -> None:
+    """Raise unless images come out in the shape that they have when the network is tested."""
+    channels, height, width = data.image_shape
+    image = np.zeros((1, height, width, channels), dtype=np.uint8)
+    try:
+        found = Augmenter(compose)(image, np.zeros(1, dtype=np.int64), (0,)).shape[1:]
+    # The transforms are the user's choice, and each fails in its own way on images that it can't take.
+    except Exception as error:
+        raise UsageError("the augmentation fails on an image of the data", found=str(error)) from error
+    if found != image.shape[1:]:
+        size = "x".join(map(str, found[:2]))
+        raise UsageError(
+            f"the augmentation makes images of {size}",
+            expected=f"{height}x{width} as they are tested, with {channels} channels",
+            hint="end with a RandomCrop or a Resize to the images' size",
+        )
 
 
 def describe(pipeline: Any) -> Augmentation:
-    """Return the pipeline as albumentations holds it."""
+    """Return a Compose as albumentations holds it."""
     record = load_albumentations().to_dict(pipeline)
     rows = [dict(row) for row in record["transform"]["transforms"]]
     return Augmentation(
