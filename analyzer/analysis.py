@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cifar_report.analyzer.coverage import Coverage
+if TYPE_CHECKING:
+    from cifar_report.analyzer.coverage import Coverage
 
 SCHEMA_VERSION = 1
 
@@ -237,7 +238,7 @@ class Analysis:
             uncalled=tuple(data["uncalled"]),
             inputs=tuple(InputSpec(**_record(row)) for row in data.get("inputs", ())),
             field_input=data.get("field_input", 0),
-            coverage=Coverage.from_dict(data["coverage"]) if data.get("coverage") else None,
+            coverage=_coverage(data.get("coverage")),
         )
 
     @classmethod
@@ -254,6 +255,15 @@ class Analysis:
         from cifar_report.analyzer.summary import markdown_table
 
         return markdown_table(self)
+
+
+def _coverage(data: dict[str, Any] | None) -> Coverage | None:
+    """Rebuild a coverage, which most analyses don't have, and a check needn't import."""
+    if data is None:
+        return None
+    from cifar_report.analyzer.coverage import Coverage
+
+    return Coverage.from_dict(data)
 
 
 def _record(row: dict[str, Any]) -> dict[str, Any]:

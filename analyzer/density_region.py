@@ -92,35 +92,66 @@ def carried(region: Region, ways: Sequence[Way], out: Shape, shape: Shape) -> Re
     Returns:
         None when it depends on none.
     """
+    if _solid(region.marks):
+        return _box(region, ways, out, shape)
     used = [way.dim for way in ways if way.dim is not None]
-    left_out = tuple([dim for dim in range(len(out)) if dim not in used])
-    marks = any_along(region.marks, left_out)
+    marks = any_along(region.marks, [dim for dim in range(len(out)) if dim not in used])
     order = sorted(used)
     marks = marks.transpose([order.index(dim) for dim in used])
-    origin: list[int | None] = []
     for dim, way in enumerate(ways):
         if way.dim is None:
             marks = np.expand_dims(marks, dim)
-        origin.append(None if way.dim is None else region.origin[way.dim])
+    origin: list[int | None] = []
     for dim, way in enumerate(ways):
-        if isinstance(way, Table):
-            first, table = way.sources(*region.span(way.dim, out[way.dim]))
-            if origin[dim] is None and first == 0 and table.shape[1] == shape[dim] and table.any(0).all():
-                continue  # all of it is still wanted
-            marks, origin[dim] = _tabled(marks, dim, table), first
-        elif way.dim is None:
-            if way.first > 0 or way.first + way.count < shape[dim]:
-                marks, origin[dim] = np.repeat(marks, way.count, axis=dim), way.first
-        elif not (origin[dim] is None and _one_to_one(way, out, shape, dim)):
-            first, count = region.span(way.dim, out[way.dim])
-            marks = _slid(marks, dim, count, way)
-            origin[dim] = first * way.step + way.first
+        marks, first = _along(marks, dim, way, region, out, shape[dim])
+        origin.append(first)
     return trimmed(Region(marks, tuple(origin)))
 
 
-def _one_to_one(way: Taps, out: Shape, shape: Shape, dim: int) -> bool:
-    same = way.first == 0 and way.step == 1 and way.count == 1
-    return same and way.dim is not None and out[way.dim] == shape[dim]
+def _box(region: Region, ways: Sequence[Way], out: Shape, shape: Shape) -> Region | None:
+    """Carry a region in which everything is marked: dimension by dimension, then all together."""
+    lines, origin = [], []
+    for dim, way in enumerate(ways):
+        count = 1 if way.dim is None else region.marks.shape[way.dim]
+        line, first = _along(np.ones(count, dtype=bool), 0, way, region, out, shape[dim])
+        lines.append(line)
+        origin.append(first)
+    if all(line.all() for line in lines):
+        marks: Marks = np.broadcast_to(np.True_, [line.size for line in lines])
+    else:
+        marks = np.ones((1,) * len(lines), dtype=bool)
+        for dim, line in enumerate(lines):
+            marks = marks & line.reshape([-1 if other == dim else 1 for other in range(len(lines))])
+    return trimmed(Region(marks, tuple(origin)))
+
+
+def _along(
+    marks: Marks, axis: int, way: Way, region: Region, out: Shape, size: int
+) -> tuple[Marks, int | None]:
+    """Return marks after one of their axes went its way, and the first coordinate; None for a whole one."""
+    if way.dim is None:
+        if way.first <= 0 and way.first + way.count >= size:
+            return marks, None
+        return np.repeat(marks, way.count, axis=axis), way.first
+    origin = region.origin[way.dim]
+    first, count = region.span(way.dim, out[way.dim])
+    if isinstance(way, Table):
+        low, table = way.sources(first, count)
+        if origin is None and low == 0 and table.shape[1] == size and table.any(0).all():
+            return marks, None  # all of it is still wanted
+        return _tabled(marks, axis, table), low
+    if origin is None and way.first == 0 and way.step == way.count == 1 and out[way.dim] == size:
+        return marks, None
+    return _slid(marks, axis, count, way), first * way.step + way.first
+
+
+def _solid(marks: Marks) -> bool:
+    """Return whether everything is marked; at once where one mark is repeated."""
+    if not marks.size:
+        return False
+    if not any(stride for stride, size in zip(marks.strides, marks.shape, strict=True) if size > 1):
+        return bool(marks.flat[0])
+    return bool(marks.all())
 
 
 def _slid(marks: Marks, dim: int, count: int, way: Taps) -> Marks:
@@ -156,6 +187,8 @@ def shifted(region: Region, dim: int, by: int) -> Region:
 def trimmed(region: Region) -> Region | None:
     """Return a region without empty margins; None where nothing is marked."""
     marks, origin = region.marks, list(region.origin)
+    if _solid(marks):
+        return region
     if not marks.any():
         return None
     for dim, first in enumerate(origin):
@@ -183,13 +216,14 @@ def clipped(region: Region, shape: Shape, dims: Sequence[int] | None = None) -> 
             marks = marks[(*(slice(None),) * dim, slice(low, high))]
             origin[dim] = first + low
     kept = trimmed(Region(marks, tuple(origin)))
-    if kept is None or not kept.marks.all():
+    if kept is None or not _solid(kept.marks):
         return kept
     origin = list(kept.origin)
     covered = [dim for dim in dims if origin[dim] == 0 and kept.marks.shape[dim] == shape[dim]]
     sizes = tuple([1 if dim in covered else size for dim, size in enumerate(kept.marks.shape)])
     return Region(
-        np.ones(sizes, dtype=bool), tuple([None if d in covered else first for d, first in enumerate(origin)])
+        np.broadcast_to(np.True_, sizes),
+        tuple([None if d in covered else first for d, first in enumerate(origin)]),
     )
 
 
@@ -218,6 +252,8 @@ def inside(region: Region, shape: Shape) -> bool:
 def united(left: Region, right: Region, shape: Shape) -> Region:
     """Return the units of either region of a tensor."""
     if left.origin == right.origin and left.marks.shape == right.marks.shape:
+        if _solid(left.marks):
+            return left
         return Region(left.marks | right.marks, left.origin)
     dims = [d for d in range(len(shape)) if (left.origin[d], right.origin[d]) != (None, None)]
     left, right = left.single(dims, shape), right.single(dims, shape)

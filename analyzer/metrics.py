@@ -11,10 +11,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor
+from typing import TYPE_CHECKING
 
 from cifar_report.analyzer import metrics_of_users
 from cifar_report.analyzer.analysis import Analysis, ReceptiveField
-from cifar_report.analyzer.coverage import Density
+
+if TYPE_CHECKING:
+    from cifar_report.analyzer.coverage import Density
 
 Measurements = Mapping[str, object]
 """What a training run tells, by metric: `test_accuracy` and `epochs` as numbers, `device` as a word,
