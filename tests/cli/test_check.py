@@ -274,16 +274,48 @@ def test_github_gets_a_step_summary_after_what_is_there(tmp_path, monkeypatch):
     assert "can't write the step summary" in result.stderr
 
 
+JUNIT = {
+    "testsuites": ((), ["testsuite"]),
+    "testsuite": (
+        ("name", "package", "id", "hostname", "timestamp", "time", "tests", "failures", "errors", "skipped"),
+        ["properties", "testcase", "system-out", "system-err"],
+    ),
+    "testcase": (("classname", "name", "time"), ["skipped", "error", "failure"]),
+    "failure": (("message", "type"), []),
+    "error": (("message", "type"), []),
+    "skipped": (("message", "type"), []),
+    "properties": ((), []),
+    "system-out": ((), []),
+    "system-err": ((), []),
+}
+"""Attributes and children in order: what Ant's schema asks for, and Jenkins' allows."""
+
+
 def test_junit_has_a_case_per_constraint_and_a_place_for_every_state():
     result = run("document_003", "--max-params", "100k", "--min-rf", "70", "--require", "epochs < 3",
                  "--require", "layers(Liner) == 0", "--format", "junit")  # fmt: skip
-    suite = ElementTree.fromstring(result.stdout).find("testsuite")
+    root = ElementTree.fromstring(result.stdout)
+    for element in root.iter():
+        attributes, children = JUNIT[element.tag]
+        assert set(element.attrib) == set(attributes)
+        places = [children.index(child.tag) for child in element]
+        assert places == sorted(places)
+    suite = root.find("testsuite")
     assert {key: suite.get(key) for key in ("tests", "failures", "errors", "skipped")} == {
         "tests": "4", "failures": "1", "errors": "1", "skipped": "1"
     }  # fmt: skip
-    cases = {case.get("name"): case[0] for case in suite.iter("testcase")}
-    assert [case.tag for case in cases.values()] == ["system-out", "failure", "skipped", "error"]
-    assert cases["rf >= 70"].get("message") == "required >= 70, measured 67, margin -3"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", suite.get("timestamp"))
+    cases = {case.get("name"): [detail.tag for detail in case] for case in suite.iter("testcase")}
+    assert cases == {
+        "params <= 100k": [], "rf >= 70": ["failure"], "epochs < 3": ["skipped"],
+        "layers(Liner) == 0": ["error"],
+    }  # fmt: skip
+    assert suite.find(".//failure").get("message") == "required >= 70, measured 67, margin -3"
+    assert suite.find(".//error").get("message") == "required == 0, unknown"
+    said = suite.find("system-out").text.splitlines()
+    assert said[0].startswith(
+        "met: params <= 100k: required <= 100,000, measured 86,816, margin +13,184; most"
+    )
 
 
 def test_junit_is_xml_whatever_the_evidence_says():
@@ -294,19 +326,62 @@ def test_junit_is_xml_whatever_the_evidence_says():
 ROOT = Path(__file__).parents[2]
 
 
-def step(**inputs: str) -> subprocess.CompletedProcess[str]:
-    """Run the action's last step as a runner would: inputs by environment, in bash with -e."""
+def step(
+    folder: Path | None = None, runner: dict[str, str] | None = None, **inputs: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the action's last step as a runner would: inputs by environment, in bash with -e.
+
+    Args:
+        folder: the checkout.
+        runner: variables that the runner sets.
+        inputs: what `with:` gives, underscores for hyphens.
+    """
     action = yaml.safe_load((ROOT / "action.yml").read_text())
     last = action["runs"]["steps"][-1]
     asked = {
         name: re.fullmatch(r"\$\{\{ inputs\.([\w-]+) \}\}", text)[1] for name, text in last["env"].items()
     }
     assert set(asked.values()) == set(action["inputs"])
-    values = {name: inputs.get(key, action["inputs"][key]["default"]) for name, key in asked.items()}
+    given = {name.replace("_", "-"): text for name, text in inputs.items()}
+    values = {name: given.get(key, action["inputs"][key]["default"]) for name, key in asked.items()}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", last["run"]]
-    environment = {**os.environ, **values, "PATH": path}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    environment = {**os.environ, **(runner or {}), **values, "PATH": path}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_the_action_annotates_a_checkouts_file_and_writes_the_steps_summary(tmp_path):
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "model.py").write_text(
+        HEADER + "def forward(self, x):\n        return self.conv(x)\n"
+    )
+    (tmp_path / "mine.toml").write_text('id = "mine"\ntitle = "Mine"\nconstraints = ["epochs < 3"]\n')
+    summary = tmp_path / "summary.md"
+    runner = {
+        "GITHUB_WORKSPACE": str(tmp_path),
+        "GITHUB_STEP_SUMMARY": str(summary),
+        "GITHUB_ACTIONS": "true",
+    }
+    arguments = {"model": "nets/model.py:Net", "assignment": "mine.toml"}
+    done = step(tmp_path, runner, **arguments, require="augmentation has Affine(scale=(0.9, 1.1))\r\n")
+    assert done.returncode == 4
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("::warning file=nets/model.py,line=5,title=epochs < 3::not measured")
+    assert ",title=augmentation has Affine(scale=(0.9%2C 1.1))::not measured" in lines[1]
+    assert summary.read_text().count("| - not measured |") == 2
+    allowed = step(tmp_path, runner, **arguments, allow_unknown="true")
+    assert allowed.returncode == 0
+    assert summary.read_text().count("### nets/model.py:Net: ") == 2
+
+
+def test_the_actions_first_step_installs_the_action_itself_and_its_shell_can_be_read():
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    first, _ = action["runs"]["steps"]
+    assert first["run"].endswith('pip install --disable-pip-version-check "$GITHUB_ACTION_PATH"')
+    for each in action["runs"]["steps"]:
+        assert each["shell"] == "bash"
+        assert "${{" not in each["run"]
+        subprocess.run(["bash", "-n", "-c", each["run"]], check=True)
 
 
 def test_the_action_checks_every_line_and_hands_the_exit_code_on():
@@ -326,3 +401,6 @@ def test_the_pre_commit_hook_runs_the_check_once_for_all_files():
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     assert hook["entry"] == "cifar-report check"
     assert (hook["id"], hook["language"], hook["pass_filenames"]) == ("cifar-report", "python", False)
+    assert {"python", "jupyter", "toml"} == set(
+        hook["types_or"]
+    )  # networks, notebooks, assignments, settings
