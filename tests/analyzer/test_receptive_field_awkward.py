@@ -69,3 +69,11 @@ def test_the_size_of_a_pixel_shuffle_is_the_largest_of_its_phases() -> None:
     network = nn.Sequential(*NETWORKS["a pixel shuffle of channels that see different parts"])
     field = analyze(network, (1, 18, 12)).totals.receptive_field.output
     assert (field.size, field.uniform) == ((3, 3), False)
+
+
+def test_a_global_field_from_the_very_first_operator_keeps_its_cause_when_joined() -> None:
+    network = Function(lambda x: torch.cat([F.layer_norm(x, x.shape[1:]), torch.zeros_like(x)], 1))
+    analysis = analyze(network, (3, 8, 8))
+    normalised, joined = analysis.operators[0].receptive_field, analysis.totals.receptive_field.output
+    assert (normalised.kind, joined.kind) == ("global", "global")
+    assert joined.cause == normalised.cause
