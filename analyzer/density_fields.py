@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from cifar_report.analyzer.constants import table
-from cifar_report.analyzer.density_region import Marks, Region, Table, Taps, Way, carried, clipped, trimmed
+from cifar_report.analyzer.density_carry import Table, Taps, Way, carried
+from cifar_report.analyzer.density_region import Marks, Region, clipped, trimmed
 from cifar_report.analyzer.density_rules import Wanted, taken
 from cifar_report.analyzer.graph import Node, Value
 from cifar_report.analyzer.receptive_field import RULES, Lookup, NoRule, Shadows

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from cifar_report.analyzer.density_carry import Taps, Way, carried
 from cifar_report.analyzer.density_region import (
     Region,
-    Taps,
-    Way,
     any_along,
-    carried,
     clipped,
     complete,
     shifted,

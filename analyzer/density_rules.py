@@ -11,16 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from cifar_report.analyzer import windows
-from cifar_report.analyzer.density_region import (
-    Marks,
-    Region,
-    Table,
-    Taps,
-    Way,
-    any_along,
-    carried,
-    whole,
-)
+from cifar_report.analyzer.density_carry import Table, Taps, Way, carried
+from cifar_report.analyzer.density_region import Marks, Region, any_along, whole
 from cifar_report.analyzer.field_elementwise import ELEMENTWISE
 from cifar_report.analyzer.graph import Node, Value
 from cifar_report.analyzer.shadow import Shape
