@@ -127,7 +127,8 @@ def main() -> None:
         f"## From a save to its verdict\n\n{today()}. {machine()}.\n\n"
         f"`cifar-report check MODEL --max-params 1G --watch`, [ms] from the save to the verdict, {repeats} "
         "saves at odd moments. Files are looked at ten times a second, and a save counts as over when "
-        "nothing has changed for 50 ms: a tenth of a second of each figure, on average.\n\n"
+        "nothing has changed for 50 ms: a tenth of a second of each figure, on average. The watch imports a "
+        "network's libraries once its first verdict is told; the first save after that may wait for it.\n\n"
         f"{table(header, rows)}",
     )
 

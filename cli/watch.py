@@ -22,10 +22,10 @@ def watch(request: Request, output: Path | None, *, verbose: bool) -> int:
         verbose: print tracebacks of errors.
 
     Returns:
-        The exit code of a first check that shows wrong usage, which no save would mend.
+        The exit code of a check that no save would mend: wrong usage from the start, or no file to save.
 
     Raises:
-        UsageError: no file was read that could change.
+        UsageError: all is well, but no file was read that could change.
     """
     load_ahead()
     states: States = {}
@@ -39,9 +39,9 @@ def watch(request: Request, output: Path | None, *, verbose: bool) -> int:
             if last is not None:
                 _tell_changes(last, result.judgement)
             last = result.judgement
+        if isinstance(result, int) and (not states or (first and result == UsageError.exit_code)):
+            return result
         if result is not None:
-            if first and result == UsageError.exit_code:
-                return UsageError.exit_code
             first = False
             told = _tell_files(request, states, told)
         if isinstance(result, Checked):

@@ -25,7 +25,7 @@ from cifar_report.cli.watch_changes import changes
 from cifar_report.cli.watch_files import changed, shown, state
 from cifar_report.cli.watch_run import Checked
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 """Seconds until a test gives up; no test is about time."""
 
 BLOCKS = "from torch import nn\n\ndef conv(i, o):\n    return nn.Conv2d(i, o, {kernel})\n"
@@ -300,6 +300,14 @@ def test_without_a_file_there_is_nothing_to_watch(monkeypatch, capsys):
     with pytest.raises(UsageError, match="no file to watch: torchvision:resnet18"):
         main.main(arguments, standalone_mode=False)
     assert capsys.readouterr().out == "a table\n"
+
+
+@pytest.mark.parametrize("code", [2, 3])
+def test_what_no_save_can_mend_ends_the_watch_with_its_code(monkeypatch, code):
+    monkeypatch.setattr("cifar_report.cli.watch.run", lambda request, states, verbose: code)
+    with pytest.raises(SystemExit) as caught:
+        main.main(["check", "torchvision:resnet18", "--max-params", "1", "--watch"])
+    assert caught.value.code == code
 
 
 def verdict(text: str, state: str, measured: str | None) -> Verdict:
