@@ -16,11 +16,12 @@ import torch
 
 from cifar_report.trainer.images import Labels, Pixels
 from cifar_report.trainer.twins_dropout import DROPOUT
+from cifar_report.trainer.twins_frame import FRAME
 from cifar_report.trainer.twins_geometry import GEOMETRY
 from cifar_report.trainer.twins_pixels import PIXELS
 from cifar_report.trainer.twins_rules import NoTwin, Shape, Twin
 
-RULES = {**GEOMETRY, **DROPOUT, **PIXELS}
+RULES = {**GEOMETRY, **FRAME, **DROPOUT, **PIXELS}
 """By a transform's class, a function of the transform and the images' shape that returns its twin."""
 
 Drawn = tuple[torch.Tensor, torch.Tensor]
@@ -37,12 +38,13 @@ def make_twins(transforms: Sequence[Any], shape: Shape) -> list[Twin]:
     Raises:
         NoTwin: one has none; says which and why.
     """
-    twins = []
+    twins: list[Twin] = []
     for transform in transforms:
         name = type(transform).__name__
         if name not in RULES:
             raise NoTwin(f"{name} has no batched twin")
         twins.append(RULES[name](transform, shape))
+        shape = twins[-1].shape or shape
     return twins
 
 

@@ -45,6 +45,23 @@ def _affine(transform: Any, shape: Shape) -> Twin:
     return Twin(transform.p, 7, parameters, _warp(transform, shape))
 
 
+def _rotate(transform: Any, shape: Shape) -> Twin:
+    need(not transform.crop_border, "Rotate", "crop_border=True")
+    _, height, width = shape
+
+    def parameters(uniform: Uniform) -> NDArray[np.float64]:
+        none, same = np.zeros(len(uniform)), np.ones(len(uniform))
+        turn = between(uniform[:, 0], *transform.limit)
+        return _matrices((none, none), (none, none), (same, same), turn, (height, width))
+
+    return Twin(transform.p, 1, parameters, _warp(transform, shape))
+
+
+def _transpose(transform: Any, shape: Shape) -> Twin:
+    need(shape[1] == shape[2], "Transpose", "images that aren't square")
+    return fixed(transform.p, lambda images: images.transpose(2, 3))
+
+
 def _shifts(
     transform: Any, x: NDArray[np.float64], y: NDArray[np.float64], shape: Shape
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -116,4 +133,6 @@ GEOMETRY: dict[str, Rule] = {
     "VerticalFlip": _vertical_flip,
     "Affine": _affine,
     "ShiftScaleRotate": _affine,
+    "Rotate": _rotate,
+    "Transpose": _transpose,
 }

@@ -35,14 +35,16 @@ class Twin:
     """Random numbers per image, besides the one that decides whether it is hit."""
     parameters: Callable[[Uniform], NDArray[Any]]
     apply: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    shape: Shape | None = None
+    """Of the images that come out, where it isn't that of those that went in."""
 
 
 Rule: TypeAlias = Callable[[Any, Shape], Twin]
 
 
-def fixed(p: float, apply: Callable[[torch.Tensor], torch.Tensor]) -> Twin:
+def fixed(p: float, apply: Callable[[torch.Tensor], torch.Tensor], shape: Shape | None = None) -> Twin:
     """Return a twin without parameters."""
-    return Twin(p, 0, lambda uniform: uniform, lambda images, _: apply(images))
+    return Twin(p, 0, lambda uniform: uniform, lambda images, _: apply(images), shape)
 
 
 def between(uniform: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
