@@ -22,7 +22,7 @@ from cifar_report.analyzer.advice_text import Unmapped
 from cifar_report.analyzer.advice_trial import Bench, Trial
 from cifar_report.analyzer.analysis import Analysis
 from cifar_report.analyzer.assemble import analyze
-from cifar_report.analyzer.constraints import Verdict
+from cifar_report.analyzer.constraints import Verdict, judge
 from cifar_report.analyzer.errors import Problem
 from cifar_report.analyzer.expression import Constraint
 from cifar_report.analyzer.load import LoadedModel, load_model
@@ -66,6 +66,8 @@ class Advice:
     """Whether the search ended for lack of time or tries, not of ideas."""
     edits: int
     """In one proposal, at most."""
+    note: str = ""
+    """Why nothing could be tried at all."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dicts and tuples, ready for `json.dumps`."""
@@ -89,7 +91,11 @@ def advise(
     budget = budget or Budget()
     until = time.monotonic() + 1.3 * budget.seconds
     with loaded.running():
-        bench = Bench(loaded.module, analysis, constraints, analysis.inputs)
+        try:
+            bench = Bench(loaded.module, analysis, constraints, analysis.inputs)
+        except Exception as error:  # a network can hold anything, and some of that can't be copied
+            note = f"the network can't be copied to try changes on: {type(error).__name__}: {error}"
+            return Advice(judge(constraints, analysis), (), None, 0, False, budget.steps, note)
         found = search(bench, budget)
     source = _Source(loaded, bench, until)
     proposals = [source.best(trials[:VARIATIONS]) for trials in _kinds(found)]

@@ -41,7 +41,7 @@ def dilations(network: Network, *, more: bool) -> Iterator[Edit]:
 def strides(network: Network, *, more: bool) -> Iterator[Edit]:
     """Yield strides of 2, which halve the map behind, or strides of 1."""
     for operator, path, layer in network.convolutions():
-        if max(network.input_map(operator)[2:]) < 4 or layer.padding_mode != "zeros":
+        if max(network.input_map(operator)[2:], default=0) < 4 or layer.padding_mode != "zeros":
             continue
         if more and max(layer.stride) == 1:
             settings: Settings = (("stride", 2),)
@@ -59,7 +59,9 @@ def paddings(network: Network, *, more: bool) -> Iterator[Edit]:
         if isinstance(layer.padding, str) or max(layer.stride) > 1:
             continue
         value = _same(layer.kernel_size[0], layer.dilation[0]) if more else 0
-        smaller = max(network.input_map(operator)[2:]) > 2 * _same(layer.kernel_size[0], layer.dilation[0])
+        smaller = max(network.input_map(operator)[2:], default=0) > 2 * _same(
+            layer.kernel_size[0], layer.dilation[0]
+        )
         if (value > layer.padding[0]) if more else (value < layer.padding[0] and smaller):
             text = f"pad {path} by {value}"
             yield Edit("padding", text, _one(path, (("padding", value),)), resizes=True)
@@ -133,7 +135,7 @@ def additions(network: Network) -> Iterator[Edit]:
     """Yield one more 3x3 convolution behind each, on as many channels: dense, or depthwise."""
     for operator, path, layer in network.convolutions():
         channels = layer.out_channels
-        if min(operator.output_shape[2:]) < 3:
+        if min(operator.output_shape[2:], default=0) < 3:
             continue
         for groups in (1, channels) if channels >= 4 else (1,):
             options: Settings = (("padding", 1),) if groups == 1 else (("padding", 1), ("groups", groups))
@@ -171,7 +173,7 @@ def followers(network: Network, kind: str) -> Iterator[Edit]:
             recipe = Recipe(kind, (layer.out_channels, layer.out_channels, 1))
         else:
             return
-        if min(operator.output_shape[2:]) > 1:
+        if min(operator.output_shape[2:], default=0) > 1:
             yield Edit("addition", f"put a {kind} behind {path}", (Change(path, after=(recipe,)),))
 
 
@@ -179,7 +181,7 @@ def _wide(network: Network) -> Iterator[tuple[Operator, str, nn.Conv2d]]:
     """Yield the convolutions with square kernels larger than 1x1, on maps."""
     for operator, path, layer in network.convolutions():
         square = len(set(layer.kernel_size)) == len(set(layer.dilation)) == 1
-        if square and layer.kernel_size[0] > 1 and min(network.input_map(operator)[2:]) > 1:
+        if square and layer.kernel_size[0] > 1 and min(network.input_map(operator)[2:], default=0) > 1:
             yield operator, path, layer
 
 

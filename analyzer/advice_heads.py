@@ -64,7 +64,7 @@ def pools_after(network: Network, kind: str) -> Iterator[Edit]:
     """Yield a pool by 2 behind each convolution."""
     recipe = Recipe("MaxPool2d" if kind == "max_pool" else "AvgPool2d", (2,))
     for operator, path, _ in network.convolutions():
-        if min(operator.output_shape[2:]) >= 4:
+        if min(operator.output_shape[2:], default=0) >= 4:
             text = f"put a {recipe.kind} behind {path}"
             yield Edit("pool", text, (Change(path, after=(recipe,)),), resizes=True)
 

@@ -28,6 +28,9 @@ _STEPS = 16
 _IN_VAIN = {True: 80, False: 12}
 """Combinations of one size that may miss in a row: those that should hold, and those that shouldn't."""
 
+_ENOUGH = 15
+"""The same, once others of the size hold."""
+
 Cost = tuple[float, ...]
 
 
@@ -181,7 +184,7 @@ class _Run:
             vain = 0 if len(self.held) > before else vain + 1
             if len(self.held) > before:
                 kinds.add(tuple(sorted(edit.kind for edit in edits)))
-            if len(kinds) >= _KINDS_WANTED or vain > _IN_VAIN[hopeful]:
+            if len(kinds) >= _KINDS_WANTED or vain > (_ENOUGH if self.held else _IN_VAIN[hopeful]):
                 return
 
     def follow_up(self, singles: Sequence[Trial]) -> None:

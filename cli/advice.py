@@ -100,6 +100,8 @@ def _shown(advice: Advice) -> Iterable[Proposal]:
 
 
 def _heading(advice: Advice) -> str:
+    if advice.note:
+        return f"Advice: none, because {advice.note}"
     tried = f"{advice.tried} changed networks were traced"
     if advice.proposals:
         count = len(advice.proposals)

@@ -13,9 +13,11 @@ from torch import nn
 
 from cifar_report.analyzer import analyze
 from cifar_report.analyzer.advice import Advice, Proposal, advise
+from cifar_report.analyzer.advice_edits import Change, Edit, Recipe, applied, followed, merged
 from cifar_report.analyzer.advice_search import Budget
 from cifar_report.analyzer.constraints import Verdict, judge, parse_constraint
 from cifar_report.analyzer.load import LoadedModel, load_model
+from cifar_report.analyzer.load_overlay import overlaid
 from tests.analyzer.failing_networks import FAILING, FUNCTIONAL, RESIDUAL, SEQUENTIAL, Failing
 
 BUDGET = Budget(traces=200, seconds=600)
@@ -178,3 +180,61 @@ def test_the_diff_keeps_comments_arguments_and_line_ends(tmp_path: Path):
     assert "+        bias=(False), dilation=2, padding=1,  # no (bias\r\n" in diff
     changed = [line for line in diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
     assert len(changed) == 2
+
+
+def test_a_network_that_cannot_be_copied_gets_no_advice_and_the_reason():
+    class Locked(nn.Sequential):
+        def __deepcopy__(self, memo: object) -> Locked:
+            raise TypeError("cannot pickle '_thread.lock' object")
+
+    network = Locked(nn.Conv2d(3, 10, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    advice = advice_on(LoadedModel("net", network, None), ["dilated >= 1"])
+    assert advice.proposals == ()
+    assert "cannot pickle '_thread.lock' object" in advice.note
+    assert states(advice.before) == ["not met"]
+
+
+def test_two_edits_of_one_layer_are_one_change_or_contradict_each_other():
+    dilated = Edit("dilation", "", (Change("conv", (("dilation", 2), ("padding", 2))),))
+    narrow = Edit(
+        "width", "", (Change("before", (("out_channels", 8),)), Change("conv", (("in_channels", 8),)))
+    )
+    larger = Edit("kernel", "", (Change("conv", (("kernel_size", 5), ("padding", 2))),))
+    together = merged((dilated, narrow))
+    assert together is not None
+    assert Change("conv", (("dilation", 2), ("padding", 2), ("in_channels", 8))) in together
+    assert merged((dilated, larger)) is None  # both want the padding
+
+
+def test_an_edit_of_a_changed_network_may_change_a_layer_again_but_none_that_was_made():
+    recipe = Recipe("Conv2d", (8, 8, 1))
+    first = (Change("conv", (("out_channels", 8),)), Change("other", after=(recipe,)))
+    again = followed(first, Edit("width", "", (Change("conv", (("out_channels", 4),)),)))
+    assert again == (Change("conv", (("out_channels", 4),)), Change("other", after=(recipe,)))
+    assert followed(first, Edit("width", "", (Change("other.1", (("out_channels", 4),)),))) is None
+
+
+def test_layers_made_for_a_trial_have_shapes_and_no_values_and_leave_no_trace():
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 4, 1))
+    first = network[0]
+    changes = (
+        Change("0", (("out_channels", 6),)),
+        Change("1", (("num_features", 6),)),
+        Change("2", (("in_channels", 6),)),
+    )
+    with applied(network, changes, values=False):
+        assert network[0].weight.shape == (6, 3, 3, 3)
+        assert network[0].weight.is_meta
+        assert network[1].running_mean.shape == (6,)
+        assert network[2].weight.shape == (4, 6, 1, 1)
+    assert network[0] is first
+
+
+def test_a_file_reads_as_another_text_while_it_is_overlaid(tmp_path: Path):
+    (tmp_path / "model.py").write_text("from parts import net\n", encoding="utf-8")
+    parts = tmp_path / "parts.py"
+    parts.write_text("from torch import nn\nnet = nn.Linear(3, 4)\n", encoding="utf-8")
+    name = f"{tmp_path / 'model.py'}:net"
+    with overlaid({parts.resolve(): b"from torch import nn\nnet = nn.Linear(3, 5)\n"}):
+        assert load_model(name).module.out_features == 5
+    assert load_model(name).module.out_features == 4
