@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -128,16 +129,28 @@ def replace(path: Path, text: str) -> None:
     beside.replace(path)
 
 
+def processes() -> dict[int, tuple[int, str]]:
+    """Return the parent and the state of every process; small images have /proc, but no ps."""
+    found = {}
+    if not Path("/proc/self/stat").exists():
+        table = subprocess.run(["ps", "-axo", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
+        rows = [line.split() for line in table.stdout.splitlines()]
+        return {int(row[0]): (int(row[1]), row[2][0]) for row in rows}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+            found[int(path.parent.name)] = (int(parent), state)
+    return found
+
+
 def children(process: int) -> list[int]:
     """Return the processes that a process has started."""
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True)
-    return [int(word) for word in found.stdout.split()]
+    return [each for each, (parent, _) in processes().items() if parent == process]
 
 
 def is_running(process: int) -> bool:
     """Return whether there is a process that hasn't ended; one may wait for its parent to take note."""
-    found = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True)
-    return found.stdout.strip()[:1] not in ("", "Z")
+    return processes().get(process, (0, "Z"))[1] != "Z"
 
 
 def await_true(condition) -> None:
