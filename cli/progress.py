@@ -1,10 +1,13 @@
-"""A listener that shows a run on standard error: a bar on a terminal, a line per epoch elsewhere."""
+"""Listeners that show a run on standard error: a bar on a terminal, a line per epoch elsewhere, or JSON."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -15,20 +18,67 @@ from cifar_report.trainer.records import Epoch
 
 _REDRAW = 0.1
 """Shortest time between two drawings of the bar [s]."""
+_JSON_PACE = 0.5
+"""Shortest time between two objects on what isn't complete [s]."""
 
 
 @contextmanager
-def showing() -> Iterator[Listener]:
-    """Yield a listener for standard error as it is; a bar is taken away in the end."""
+def showing(progress: str = "auto") -> Iterator[Listener]:
+    """Yield a listener for standard error as it is; a bar is taken away in the end.
+
+    Args:
+        progress: `auto`, `plain`, `json` or `none`.
+    """
     console = talk_console()
-    if not console.is_terminal:
-        yield PlainListener()
+    if progress != "auto" or not console.is_terminal:
+        yield {"json": JsonListener, "none": Listener}.get(progress, PlainListener)()
         return
     bar = BarListener(console)
     try:
         yield bar
     finally:
         bar.close()
+
+
+class JsonListener(Listener):
+    """Prints an object per line: `event` is `note`, `work`, `step` (twice a second at most) or `epoch`."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._first: float | None = None
+        self._told = 0.0
+
+    def note(self, text: str) -> None:
+        """Print it."""
+        self._tell("note", {"text": text})
+
+    def work(self, what: str, done: int, total: int) -> None:
+        """Print how much is ready."""
+        if self._is_time(done == total):
+            self._tell("work", {"what": what, "done": done, "total": total})
+
+    def step(self, step: Step) -> None:
+        """Print where the training stands, and the seconds that are left at this pace."""
+        if self._first is None:
+            self._begun, self._first = time.monotonic(), step.done
+        if self._is_time(step.step == step.steps):
+            passed, share = time.monotonic() - self._begun, step.done - self._first
+            left = passed * (1 - step.done) / share if share else None
+            self._tell("step", {**asdict(step), "seconds_left": left})
+
+    def epoch(self, epoch: Epoch, epochs: int) -> None:
+        """Print what `history.jsonl` has of it."""
+        self._tell("epoch", {**asdict(epoch), "epochs": epochs})
+
+    def _is_time(self, last: bool) -> bool:
+        now = time.monotonic()
+        if not last and now - self._told < _JSON_PACE:
+            return False
+        self._told = now
+        return True
+
+    def _tell(self, event: str, values: dict[str, Any]) -> None:
+        talk(json.dumps({"event": event, **values}, allow_nan=False))
 
 
 class PlainListener(Listener):
@@ -86,6 +136,7 @@ class BarListener(Listener):
         done = (step.epoch - 1) * step.steps + step.step
         figures = (
             f"loss {step.loss:.3f}  accuracy {step.accuracy:.1f} %  {step.images_per_second:,.0f} images/s"
+            f"  {100 * step.data_wait:.0f} % waiting"
         )
         self._show("training", f"epoch {step.epoch}/{step.epochs}", done, step.epochs * step.steps, figures)
 

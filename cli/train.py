@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cifar_report.cli.training import run_training, summary, verdicts
+from cifar_report.cli.training import leads, run_training, summary, verdicts
 from cifar_report.cli.training_options import Request, training_options
 
 EPILOG = """
@@ -37,6 +37,7 @@ def train(context: click.Context, /, **values: Any) -> None:
     from cifar_report.analyzer.constraints import exit_code
 
     run = run_training(context, Request(**values))
-    click.echo(summary(run))
-    click.echo(run.folder)
+    if leads():
+        click.echo(summary(run))
+        click.echo(run.folder)
     context.exit(exit_code(verdicts(run)))

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cifar_report.cli.training import run_training, summary, verdicts
+from cifar_report.cli.training import leads, run_training, summary, verdicts
 from cifar_report.cli.training_options import Request, training_options
 
 EPILOG = """
@@ -32,8 +32,9 @@ def train_and_report(context: click.Context, /, **values: Any) -> None:
     from cifar_report.reporter.write import write_report
 
     run = run_training(context, Request(**values))
-    paths = write_report(run.folder)
-    click.echo(summary(run))
-    click.echo(paths.readme)
-    click.echo(paths.html)
+    if leads():
+        paths = write_report(run.folder)
+        click.echo(summary(run))
+        click.echo(paths.readme)
+        click.echo(paths.html)
     context.exit(exit_code(verdicts(run)))

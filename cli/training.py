@@ -9,6 +9,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,25 +18,27 @@ from click.core import ParameterSource
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import talk
-from cifar_report.cli.training_options import Request
+from cifar_report.cli.training_options import BESIDE_RESUME, NOT_OF_THE_RUN, Request
 
 if TYPE_CHECKING:
     from cifar_report.analyzer.constraints import Verdict
     from cifar_report.trainer.claim import Claim
+    from cifar_report.trainer.images import ImageData
     from cifar_report.trainer.listen import Listener
+    from cifar_report.trainer.options import Options
     from cifar_report.trainer.run import Run
+    from cifar_report.trainer.teacher import Teacher
 
 NAMED_DATA = ("cifar10", "digits")
 EPOCHS = {"digits": 12}
 """Enough for more than 95 % on the digits in about a minute on two cores."""
 OTHER_EPOCHS = 20
 
-BESIDE_RESUME = {"resume", "workers", "verbose"}
-"""What may stand beside `--resume`: the rest is the run's already."""
-
 
 def run_training(context: click.Context, request: Request) -> Run:
     """Train as the options say, new or resumed; Ctrl-C exits with 130 and says how to go on.
+
+    Of torchrun's processes each does this; the first one writes the run and talks.
 
     Raises:
         UsageError: an option, the data or the output folder is wrong.
@@ -44,22 +47,33 @@ def run_training(context: click.Context, request: Request) -> Run:
     from cifar_report.cli.progress import showing
 
     folder = request.resume or request.out
-    with _interruptible(lambda: folder), showing() as listener:
+    progress = request.progress if leads() else "none"
+    with _interruptible(lambda: folder), showing(progress) as listener:
         if request.resume:
             _refuse_beside_resume(context)
-            begun = _request_of(request.resume)
+            begun = request_of(request.resume)
             if begun is None:
-                return _resume(request.resume, request.workers, listener)
+                return resume_run(request.resume, request.workers, listener)
             talk(f"{request.resume}: no epoch was begun, so this is the first")
-            return _train(begun, request.resume, listener)
-        from cifar_report.trainer.place import free_place
-
-        if folder is None:
-            folder = free_place(Path("runs"), f"{_slug(request.data)}-{_slug(request.model)}")
-        return _train(request, folder, listener)
+            return train_run(begun, request.resume, listener)
+        folder = folder or _free_folder(request)
+        return train_run(request, folder, listener)
 
 
-def _request_of(folder: Path) -> Request | None:
+def leads() -> bool:
+    """Return whether this process is the only one, or the first of torchrun's."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _free_folder(request: Request) -> Path:
+    from cifar_report.trainer.place import free_place
+
+    if "RANK" in os.environ:
+        raise UsageError("torchrun's processes have no folder in common", expected="--out DIR")
+    return free_place(Path("runs"), f"{_slug(request.data)}-{_slug(request.model)}")
+
+
+def request_of(folder: Path) -> Request | None:
     """Return what a run that was killed before it began was asked for; None where a run has begun.
 
     Raises:
@@ -78,10 +92,12 @@ def _request_of(folder: Path) -> Request | None:
         ) from error
 
 
-def _train(request: Request, folder: Path, listener: Listener) -> Run:
+def train_run(request: Request, folder: Path, listener: Listener) -> Run:
     """Hold the folder before anything slow is imported: from then on, a kill leaves what `--resume` needs."""
-    from cifar_report.trainer.claim import claimed
+    from cifar_report.trainer.claim import Claim, claimed
 
+    if not leads():
+        return _train_in(Claim(folder, {}), request, listener)
     with claimed(folder, listener, overwrite=request.overwrite, request=request.to_dict()) as claim:
         return _train_in(claim, request, listener)
 
@@ -90,44 +106,70 @@ def _train_in(claim: Claim, request: Request, listener: Listener) -> Run:
     import torch
 
     from cifar_report.analyzer import analyze
-    from cifar_report.analyzer.constraints import parse_constraint
-    from cifar_report.analyzer.coverage_asked import completed
     from cifar_report.analyzer.load import load_model
     from cifar_report.trainer.data import load_data
     from cifar_report.trainer.fit import begin
     from cifar_report.trainer.images import SIDE
-    from cifar_report.trainer.options import Options, choose_device
+    from cifar_report.trainer.options import choose_device
+    from cifar_report.trainer.team import joined
 
-    choose_device(request.device)
-    assignment, constraints = _goals(request)
+    device = choose_device(request.device)
+    goals = _goals(request)
     torch.manual_seed(request.seed)
     loaded = load_model(request.model)
     if loaded.note:
         talk(loaded.note)
-    with _prints_to_stderr(), loaded.running():
-        shape = (3, SIDE, SIDE)
-        analysis = analyze(loaded.module, shape, name=loaded.name)
-        analysis = completed(analysis, loaded.module, shape, map(parse_constraint, constraints))
+    with _prints_to_stderr(), loaded.running(), joined(device) as team:
+        analysis = analyze(loaded.module, (3, SIDE, SIDE), name=loaded.name)
         data = load_data(request.data, listener)
-        epochs = request.epochs or EPOCHS.get(request.data, OTHER_EPOCHS)
-        options = Options(
-            epochs=epochs,
-            batch_size=request.batch_size,
-            learning_rate=request.lr,
-            seed=request.seed,
-            device=request.device,
-            precision=request.precision,
-            workers=request.workers,
-            model=loaded.name,
-            data_source=request.data,
-            assignment=assignment,
-            constraints=constraints,
-            command=_command(request, epochs),
-        )
-        return begin(loaded.module, data, options, claim, listener, analysis=analysis)
+        options = _options(request, loaded.name, goals)
+        with _teacher(request.teacher, data, request.teacher_weight, request.temperature) as teacher:
+            return begin(
+                loaded.module, data, options, claim, listener, analysis=analysis, teacher=teacher, team=team
+            )
 
 
-def _goals(request: Request) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+Goals = tuple["dict[str, Any] | None", tuple[str, ...]]
+
+
+def _options(request: Request, model: str, goals: Goals) -> Options:
+    """Return what the trainer is asked for; the options that it shares have the same names."""
+    from cifar_report.trainer.options import Options
+
+    epochs = request.epochs or EPOCHS.get(request.data, OTHER_EPOCHS)
+    shared = {field.name for field in fields(Options)} & {field.name for field in fields(Request)}
+    assignment, constraints = goals
+    given = {
+        "epochs": epochs,
+        "model": model,
+        "data_source": request.data,
+        "assignment": assignment,
+        "constraints": constraints,
+        "command": _command(replace(request, epochs=epochs)),
+    }
+    return Options(**{name: getattr(request, name) for name in shared} | given)
+
+
+@contextlib.contextmanager
+def _teacher(
+    folder: Path | None, data: ImageData, weight: float, temperature: float
+) -> Iterator[Teacher | None]:
+    """Yield a finished run's network to learn from."""
+    if folder is None:
+        yield None
+        return
+    from cifar_report.analyzer.load import load_model
+    from cifar_report.trainer.images import facts
+    from cifar_report.trainer.run import read_run
+    from cifar_report.trainer.teacher import make_teacher
+
+    run = read_run(folder)
+    loaded = load_model(run.config.model)
+    with loaded.running():
+        yield make_teacher(loaded.module, run, facts(data), weight, temperature)
+
+
+def _goals(request: Request) -> Goals:
     """Return the assignment as data, and all constraints in force; a wrong one raises UsageError."""
     from cifar_report.analyzer.assignments import load_assignment
     from cifar_report.analyzer.constraints import parse_constraint
@@ -141,13 +183,15 @@ def _goals(request: Request) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
     return assignment.to_dict() if assignment else None, constraints
 
 
-def _resume(folder: Path, workers: int | None, listener: Listener) -> Run:
+def resume_run(folder: Path, workers: int | None, listener: Listener) -> Run:
+    """Go on with a run that has begun; one that is complete stays as it is."""
     import torch
 
     from cifar_report.analyzer.load import load_model
     from cifar_report.trainer.data import load_data
     from cifar_report.trainer.fit import resume
     from cifar_report.trainer.run import read_run
+    from cifar_report.trainer.team import joined
 
     run = read_run(folder)
     if run.metrics:
@@ -156,9 +200,12 @@ def _resume(folder: Path, workers: int | None, listener: Listener) -> Run:
     talk(f"{folder}: going on after {len(run.history)} of {run.config.epochs} epochs")
     torch.manual_seed(run.config.seed)
     loaded = load_model(run.config.model)
-    with _prints_to_stderr(), loaded.running():
+    learnt = run.config.teacher or {"run": None, "weight": 0.0, "temperature": 1.0}
+    with _prints_to_stderr(), loaded.running(), joined(run.config.device) as team:
         data = load_data(run.config.data_source, listener)
-        return resume(loaded.module, data, folder, listener, workers=workers)
+        place = Path(learnt["run"]) if learnt["run"] else None
+        with _teacher(place, data, learnt["weight"], learnt["temperature"]) as teacher:
+            return resume(loaded.module, data, folder, listener, workers=workers, teacher=teacher, team=team)
 
 
 def summary(run: Run) -> str:
@@ -171,9 +218,11 @@ def summary(run: Run) -> str:
         f"last epoch of {metrics.epoch}, {metrics.seconds:.0f} s",
     ]
     if metrics.best_epoch != metrics.epoch:
-        lines.append(
-            f"best epoch {metrics.best_epoch}: {metrics.best_accuracy:.2f} %, chosen on the test images"
-        )
+        best = f"best epoch {metrics.best_epoch}: {metrics.best_accuracy:.2f} %"
+        lines.append(f"{best}, chosen on the {metrics.best_on} images")
+    if metrics.flip_test:
+        accuracy = f"{metrics.flip_test.accuracy:.2f} % ({metrics.flip_test.correct:,})"
+        lines.append(f"with mirror images {accuracy}, which is not the result")
     return "\n".join([*lines, *(_verdict_line(verdict) for verdict in verdicts(run))])
 
 
@@ -256,12 +305,22 @@ def _slug(text: str) -> str:
     )
 
 
-def _command(request: Request, epochs: int) -> str:
+def _command(request: Request) -> str:
     """Return a command line that repeats the run, with nothing left to defaults that may change."""
-    parts = ["cifar-report", "train", request.model, "--data", request.data, "--epochs", str(epochs)]
-    parts += ["--batch-size", str(request.batch_size), "--lr", f"{request.lr:g}", "--seed", str(request.seed)]
-    parts += ["--device", request.device, "--precision", request.precision]
-    parts += ["--assignment", request.assignment] if request.assignment else []
-    for text in request.require:
-        parts += ["--require", text]
+    parts = ["cifar-report", "train", request.model]
+    for parameter in click.get_current_context().command.params:
+        value = getattr(request, parameter.name or "", None)
+        if parameter.name in NOT_OF_THE_RUN or value in (None, False, ()) or _is_off(parameter, value):
+            continue
+        for one in value if isinstance(value, tuple) else [value]:
+            parts += [parameter.opts[0]] if one is True else [parameter.opts[0], _typed(one)]
     return shlex.join(parts)
+
+
+def _is_off(parameter: click.Parameter, value: object) -> bool:
+    """Return whether an option asks for nothing; 0 stands for that only where it is the default."""
+    return value == 0 and parameter.default == 0 and parameter.name != "seed"
+
+
+def _typed(value: object) -> str:
+    return repr(value) if isinstance(value, float) else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,10 +10,66 @@ from typing import Any
 
 import click
 
+from cifar_report.analyzer.errors import UsageError
+
 DEFAULT_MODEL = "document_003"
+
+NEVER_IN_A_FILE = {"config", "resume", "verbose", "help"}
+
+
+def read_config(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    """Make a TOML file's values the defaults of the options of the same names.
+
+    Raises:
+        UsageError: the file can't be read, or has something in it that is no option.
+    """
+    if path is None:
+        return None
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} can't be read", expected="a TOML file", found=str(error)) from error
+    names = {
+        option.lstrip("-"): parameter.name
+        for parameter in context.command.params
+        if parameter.name and parameter.name not in NEVER_IN_A_FILE
+        for option in parameter.opts
+    }
+    chosen = {key.replace("_", "-"): value for key, value in content.items()}
+    if unknown := sorted(set(chosen) - set(names)):
+        raise UsageError(
+            f"{path} has no option's name in {', '.join(unknown)}", expected=", ".join(sorted(names))
+        )
+    context.default_map = {names[key]: _as_typed(path, key, value) for key, value in chosen.items()}
+    return path
+
+
+def _as_typed(path: Path, key: str, value: object) -> str | list[str]:
+    """Return a value as it would be typed, so that the option's own rules hold."""
+    if isinstance(value, list):
+        return [str(_as_typed(path, key, item)) for item in value]
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise UsageError(f"{path} has a {type(value).__name__} in {key}", expected="a text, a number or a list")
+
+
+def _share(option: str, default: float | None, text: str, **more: Any) -> Callable[..., Any]:
+    kind = click.FloatRange(min=0, max=1)
+    return click.option(
+        option, type=kind, default=default, show_default=default is not None, help=text, **more
+    )
+
 
 OPTIONS = (
     click.argument("model", required=False, default=DEFAULT_MODEL),
+    click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        is_eager=True,
+        callback=read_config,
+        help="A TOML file of options, such as lr = 0.1; the command line overrides it.",
+    ),
     click.option(
         "--data",
         default="cifar10",
@@ -22,17 +79,80 @@ OPTIONS = (
         "train/CLASS/ and test/CLASS/, or CIFAR-10's original batch folder.",
     ),
     click.option(
+        "--val",
+        "validation",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="N",
+        help="Hold N training images out and judge every epoch on them; the test images are looked at once, "
+        "in the end.",
+    ),
+    click.option(
         "--epochs",
         type=click.IntRange(min=1),
         help="Passes over the training images.  [12 for digits, else 20]",
     ),
     click.option("--batch-size", type=click.IntRange(min=2), default=128, show_default=True),
+    click.option("--optimizer", type=click.Choice(["sgd", "adamw"]), default="sgd", show_default=True),
     click.option(
         "--lr",
+        "learning_rate",
         type=click.FloatRange(min=0, min_open=True),
         default=0.2,
         show_default=True,
-        help="Highest learning rate of the one-cycle schedule.",
+        help="Highest learning rate of the schedule.",
+    ),
+    _share("--momentum", 0.9, "Of SGD, in Nesterov's form."),
+    click.option("--weight-decay", type=click.FloatRange(min=0), default=3e-4, show_default=True),
+    click.option(
+        "--schedule",
+        type=click.Choice(["one-cycle", "cosine", "step", "constant"]),
+        default="one-cycle",
+        show_default=True,
+    ),
+    _share(
+        "--warm-up", None, "Share of the steps in which the learning rate rises.  [0.3 for one-cycle, else 0]"
+    ),
+    _share("--step-factor", 0.1, "What the learning rate falls by, with step."),
+    click.option(
+        "--step-times",
+        type=click.IntRange(min=1),
+        default=2,
+        show_default=True,
+        help="How often it falls, with step.",
+    ),
+    _share("--label-smoothing", 0.05, "Share of each label that is spread over all classes."),
+    click.option("--mixup", type=click.FloatRange(min=0), default=0.0, help="Alpha of mixup, such as 0.2."),
+    click.option("--cutmix", type=click.FloatRange(min=0), default=0.0, help="Alpha of cutmix, such as 1."),
+    click.option(
+        "--ema",
+        "average",
+        type=click.FloatRange(min=0, max=1, max_open=True),
+        default=0.0,
+        help="Decay per step of a moving average of the weights, such as 0.999, which is then what is judged "
+        "and saved.",
+    ),
+    click.option(
+        "--clip", type=click.FloatRange(min=0), default=0.0, help="Largest norm of the gradients, such as 1."
+    ),
+    click.option(
+        "--flip-test",
+        is_flag=True,
+        help="Also judge each test image together with its mirror image; reported apart.",
+    ),
+    click.option(
+        "--teacher",
+        type=click.Path(path_type=Path),
+        metavar="RUN",
+        help="Learn from a finished run's network besides the labels.",
+    ),
+    _share("--teacher-weight", 0.5, "The teacher's share of what is learnt from."),
+    click.option(
+        "--temperature",
+        type=click.FloatRange(min=0, min_open=True),
+        default=4.0,
+        show_default=True,
+        help="What softens the teacher's scores.",
     ),
     click.option(
         "--seed",
@@ -44,10 +164,17 @@ OPTIONS = (
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
     click.option(
         "--precision",
-        type=click.Choice(["auto", "float32", "bfloat16"]),
+        type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
         default="auto",
         show_default=True,
-        help="Of training; evaluation is in float32. auto takes bfloat16 where it is faster.",
+        help="Of training; evaluation is in float32. auto measures for a second.",
+    ),
+    click.option(
+        "--memory-format",
+        type=click.Choice(["auto", "channels_last", "contiguous"]),
+        default="auto",
+        show_default=True,
+        help="auto measures for a second.",
     ),
     click.option("--assignment", metavar="ID", help="Judge the run by an assignment: an id or a TOML file."),
     click.option(
@@ -72,7 +199,21 @@ OPTIONS = (
     click.option(
         "--workers", type=click.IntRange(min=0), help="Processes that augment images; the result is the same."
     ),
+    click.option(
+        "--progress",
+        type=click.Choice(["auto", "plain", "json", "none"]),
+        default="auto",
+        show_default=True,
+        help="On standard error: a bar on a terminal and a line per epoch elsewhere, always lines, a JSON "
+        "object per line, or nothing.",
+    ),
 )
+
+BESIDE_RESUME = {"resume", "workers", "progress", "verbose"}
+"""What may stand beside `--resume`: the rest is the run's already."""
+
+NOT_OF_THE_RUN = {*BESIDE_RESUME, "model", "config", "out", "overwrite"}
+"""What a command that repeats the run does without, or has in another place."""
 
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,18 +229,38 @@ class Request:
 
     model: str
     data: str
+    validation: int
     epochs: int | None
     batch_size: int
-    lr: float
+    optimizer: str
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    schedule: str
+    warm_up: float | None
+    step_factor: float
+    step_times: int
+    label_smoothing: float
+    mixup: float
+    cutmix: float
+    average: float
+    clip: float
+    flip_test: bool
+    teacher: Path | None
+    teacher_weight: float
+    temperature: float
     seed: int
     device: str
     precision: str
+    memory_format: str
     assignment: str | None
     require: tuple[str, ...]
     out: Path | None
     overwrite: bool
     resume: Path | None
     workers: int | None
+    progress: str
+    config: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data."""
@@ -114,5 +275,6 @@ class Request:
         Raises:
             TypeError: an option is missing or unknown.
         """
-        paths = {name: Path(data[name]) for name in ("out", "resume") if data.get(name)}
+        names = ("out", "resume", "teacher", "config")
+        paths = {name: Path(data[name]) for name in names if data.get(name)}
         return cls(**{**data, **paths, "require": tuple(data["require"])})

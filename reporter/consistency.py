@@ -103,10 +103,14 @@ def _history(run: Run) -> Iterator[str]:
     if len(numbers) > planned or (run.metrics is not None and len(numbers) != planned):
         yield f"the log has {len(numbers)} epochs, the configuration {planned}"
     for epoch in run.history:
-        if epoch.test_count != run.config.data.test_count:
+        data = run.config.data
+        expected = (
+            ("validation", data.validation_count) if data.validation_count else ("test", data.test_count)
+        )
+        if (epoch.judged_on, epoch.count) != expected:
             yield (
-                f"epoch {epoch.epoch} was tested on {epoch.test_count:,} images,"
-                f" the test split has {run.config.data.test_count:,}"
+                f"epoch {epoch.epoch} was judged on {epoch.count:,} {epoch.judged_on} images,"
+                f" the {expected[0]} split has {expected[1]:,}"
             )
 
 
@@ -159,13 +163,14 @@ def _last_epoch(metrics: Metrics, history: tuple[Epoch, ...]) -> Iterator[str]:
         yield "there is an evaluation but no log of epochs"
         return
     last = history[-1]
-    if metrics.epoch != last.epoch or abs(metrics.accuracy - last.test_accuracy) > TOLERANCE:
+    tested = last.test_accuracy
+    if metrics.epoch != last.epoch or (tested is not None and abs(metrics.accuracy - tested) > TOLERANCE):
         yield (
             f"the evaluation is of epoch {metrics.epoch} with {metrics.accuracy:.3f} %,"
-            f" the log ends with epoch {last.epoch} and {last.test_accuracy:.3f} %"
+            f" the log ends with epoch {last.epoch} and {last.accuracy:.3f} %"
         )
-    best = max(epoch.test_accuracy for epoch in history)
-    at_best = {epoch.epoch for epoch in history if abs(epoch.test_accuracy - best) <= TOLERANCE}
+    best = max(epoch.accuracy for epoch in history)
+    at_best = {epoch.epoch for epoch in history if abs(epoch.accuracy - best) <= TOLERANCE}
     if abs(best - metrics.best_accuracy) > TOLERANCE or metrics.best_epoch not in at_best:
         yield (
             f"the best accuracy is given as {metrics.best_accuracy:.3f} % in epoch {metrics.best_epoch},"

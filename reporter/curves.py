@@ -26,20 +26,20 @@ def draw(history: Sequence[Epoch], theme: Theme) -> Figure:
     accuracy = themes.chart(made, (5.1, 1.85, 3.65, 2.45), theme)
     rate = themes.chart(made, (0.65, 0.5, 8.1, 0.7), theme)
     best, last = best_epoch(history), history[-1]
-    _pair(loss, history, ("train_loss", "test_loss"), theme)
-    _pair(accuracy, history, ("train_accuracy", "test_accuracy"), theme)
-    _mark(loss, best, last, "test_loss", theme)
-    _mark(accuracy, best, last, "test_accuracy", theme)
+    _pair(loss, history, ("train_loss", "loss"), theme)
+    _pair(accuracy, history, ("train_accuracy", "accuracy"), theme)
+    _mark(loss, best, last, "loss", theme)
+    _mark(accuracy, best, last, "accuracy", theme)
     themes.heading(
         loss,
         "Loss, mean per image",
-        f"○ best epoch {best.test_loss:.4f}    ● last {last.test_loss:.4f}",
+        f"○ best epoch {best.loss:.4f}    ● last {last.loss:.4f}",
         theme,
     )
     themes.heading(
         accuracy,
         "Accuracy [%]",
-        f"○ best {best.test_accuracy:.2f} in epoch {best.epoch}    ● last {last.test_accuracy:.2f}",
+        f"○ best {best.accuracy:.2f} in epoch {best.epoch}    ● last {last.accuracy:.2f}",
         theme,
     )
     themes.heading(rate, "Learning rate at the end of the epoch", "", theme)
@@ -55,18 +55,19 @@ def draw(history: Sequence[Epoch], theme: Theme) -> Figure:
 
 def best_epoch(history: Sequence[Epoch]) -> Epoch:
     """Return the first epoch with the highest test accuracy."""
-    return max(history, key=lambda epoch: epoch.test_accuracy)
+    return max(history, key=lambda epoch: epoch.accuracy)
 
 
 def describe(history: Sequence[Epoch]) -> str:
     """Say in words what the curves show."""
     first, last, best = history[0], history[-1], best_epoch(history)
-    start, end, top = (percent(epoch.test_accuracy) for epoch in (first, last, best))
+    where = last.judged_on.capitalize()
+    start, end, top = (percent(epoch.accuracy) for epoch in (first, last, best))
     return (
-        f"Curves over {plural(len(history), 'epoch')}. Test accuracy goes from {start} in epoch {first.epoch}"
-        f" to {end} in the last, {last.epoch}; the best is {top} in epoch {best.epoch}."
+        f"Curves over {plural(len(history), 'epoch')}. {where} accuracy goes from {start} in epoch"
+        f" {first.epoch} to {end} in the last, {last.epoch}; the best is {top} in epoch {best.epoch}."
         f" Training accuracy ends at {percent(last.train_accuracy)}."
-        f" Test loss goes from {first.test_loss:.4f} to {last.test_loss:.4f}, training loss from"
+        f" {where} loss goes from {first.loss:.4f} to {last.loss:.4f}, training loss from"
         f" {first.train_loss:.4f} to {last.train_loss:.4f}."
         f" The learning rate ends at {last.learning_rate:.6f}."
     )
@@ -75,7 +76,7 @@ def describe(history: Sequence[Epoch]) -> str:
 def _pair(axes: Axes, history: Sequence[Epoch], names: tuple[str, str], theme: Theme) -> None:
     numbers = [epoch.epoch for epoch in history]
     for name, label, color, style in zip(
-        names, ("training", "test"), (theme.first, theme.second), ("--", "-"), strict=True
+        names, ("training", history[-1].judged_on), (theme.first, theme.second), ("--", "-"), strict=True
     ):
         values = [getattr(epoch, name) for epoch in history]
         axes.plot(numbers, values, style, color=color, label=label, **_dots(history))

@@ -162,7 +162,10 @@ def _limits(facts: Facts) -> tuple[str, ...]:
         " measured."
         if facts.run.metrics
         else "The run is not complete: what only its end would show is not measured.",
-        "The best epoch was chosen on the test split, so its accuracy flatters and decides nothing here.",
+        "The best epoch was chosen on images held out from training, where its accuracy flatters."
+        if config.data.validation_count
+        else "The best epoch was chosen on the test split, so its accuracy flatters and decides nothing"
+        " here.",
         "The receptive field is what a unit can see, not what the trained network makes use of.",
         "Seconds and images per second depend on the machine and on what else ran on it.",
     ]

@@ -90,9 +90,10 @@ def _missing(run: Run) -> str:
     if not run.history:
         return "Test accuracy: not measured. Training ended before its first epoch was done."
     last = run.history[-1]
+    where = "" if last.judged_on == "test" else f"{last.judged_on} "
     return (
         f"Test accuracy: not measured. The run ended before its final evaluation; in epoch {last.epoch} of"
-        f" {run.config.epochs} the log shows {percent(last.test_accuracy)} on {last.test_count:,} images."
+        f" {run.config.epochs} the log shows {percent(last.accuracy)} on {last.count:,} {where}images."
     )
 
 
@@ -105,8 +106,37 @@ def _sentences(metrics: Metrics) -> tuple[str, ...]:
         f"The number of test images alone leaves open {low:.2f} to {high:.2f} %"
         " (Wilson's 95 % interval); the seed adds to that.",
         f"Mean of the classes' accuracies: {percent(mean)}. Test loss: {metrics.loss:.4f}.",
-        f"Best epoch: {metrics.best_epoch} with {percent(metrics.best_accuracy)}. It was chosen on the test"
-        " split, so it is not the result.",
+        _best(metrics),
+        *_calibration(metrics),
+        *_flip_test(metrics),
+    )
+
+
+def _best(metrics: Metrics) -> str:
+    best = f"Best epoch: {metrics.best_epoch} with {percent(metrics.best_accuracy)}"
+    if metrics.best_on == "test":
+        return f"{best}. It was chosen on the test split, so it is not the result."
+    return (
+        f"{best} on the {metrics.best_on} images. The test images were looked at once, after the last epoch."
+    )
+
+
+def _calibration(metrics: Metrics) -> tuple[str, ...]:
+    if metrics.calibration is None:
+        return ()
+    error, bins = metrics.calibration.error, len(metrics.calibration.bins)
+    return (
+        f"Calibration: over {bins} bins of confidence, confidence and accuracy are {100 * error:.2f} points"
+        " apart on average (expected calibration error).",
+    )
+
+
+def _flip_test(metrics: Metrics) -> tuple[str, ...]:
+    if metrics.flip_test is None:
+        return ()
+    return (
+        f"With each test image judged together with its mirror image: {percent(metrics.flip_test.accuracy)}"
+        f" ({metrics.flip_test.correct:,} of {metrics.count:,}). This is not the result above.",
     )
 
 

@@ -18,7 +18,7 @@ from cifar_report.reporter.wording import (
 )
 
 if TYPE_CHECKING:
-    from cifar_report.trainer.records import Epoch
+    from cifar_report.trainer.records import Epoch, RunConfig
     from cifar_report.trainer.run import Run
 
 
@@ -61,21 +61,36 @@ def _hyperparameters(run: Run) -> Table:
         ("Label smoothing of the cross-entropy", f"{config.label_smoothing:g}"),
         *flat(config.optimizer, "Optimizer: "),
         *flat(config.schedule, "Schedule: "),
+        *_extras(config),
         *flat(config.extra),
     ]
     return settings("Set-up and hyperparameters", rows)
 
 
+def _extras(config: RunConfig) -> list[tuple[str, str]]:
+    """Return what most runs do without, where this one has it."""
+    rows = (
+        ("Mixup: alpha", config.mixup),
+        ("Cutmix: alpha", config.cutmix),
+        ("Moving average of the weights: decay per step", config.average),
+        ("Largest norm of the gradients", config.clip),
+    )
+    found = [(title, f"{value:g}") for title, value in rows if value]
+    found += flat(config.teacher, "Teacher: ") if config.teacher else []
+    return found + ([("Processes", count(config.processes))] if config.processes > 1 else [])
+
+
 def _log(history: tuple[Epoch, ...]) -> Table | None:
     if not history:
         return None
+    where = history[-1].judged_on.capitalize()
     titles = (
         "Epoch",
         "Training loss",
         "Training accuracy",
-        "Test loss",
-        "Test accuracy",
-        "Images tested",
+        f"{where} loss",
+        f"{where} accuracy",
+        "Images tested" if where == "Test" else "Images held out",
         "Learning rate",
         "Seconds",
         "Images per second",
@@ -92,9 +107,9 @@ def _log_row(epoch: Epoch) -> tuple[str, ...]:
         str(epoch.epoch),
         decimal(epoch.train_loss, 4),
         percent(epoch.train_accuracy),
-        decimal(epoch.test_loss, 4),
-        percent(epoch.test_accuracy),
-        count(epoch.test_count) if epoch.test_count else NOT_MEASURED,
+        decimal(epoch.loss, 4),
+        percent(epoch.accuracy),
+        count(epoch.count) if epoch.count else NOT_MEASURED,
         f"{epoch.learning_rate:.6f}",
         decimal(epoch.seconds, 1),
         decimal(epoch.images_per_second, 0),

@@ -8,23 +8,24 @@ epoch's randomness is drawn from the seed and the epoch's number.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from cifar_report.analyzer.errors import ModelError, UsageError
-from cifar_report.trainer.atomic import write_bytes, write_text
+from cifar_report.trainer.atomic import write_bytes
+from cifar_report.trainer.epoch import Trainee
 from cifar_report.trainer.extras import load_extra
-from cifar_report.trainer.listen import epoch_line
+from cifar_report.trainer.logs import write_logs
 from cifar_report.trainer.records import Epoch, RunConfig
 
 STATE_FILE = "state.pt"
 WEIGHTS_FILE = "checkpoint.safetensors"
+
+_STATES = ("module", "optimizer", "average", "scaler")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,23 +36,44 @@ class State:
     """`state_dict()` of the network."""
     optimizer: Mapping[str, Any]
     history: tuple[Epoch, ...]
+    average: Mapping[str, Any] | None = None
+    """`state_dict()` of the averaged weights, where the run has them."""
+    scaler: Mapping[str, Any] = field(default_factory=dict)
+    """Of the gradient scaler; empty but in float16."""
+
+
+def take(trainee: Trainee, history: tuple[Epoch, ...]) -> State:
+    """Return the state that a trainee is in."""
+    return State(
+        module=trainee.network.module.state_dict(),
+        optimizer=trainee.optimizer.state_dict(),
+        history=history,
+        average=trainee.average.state_dict() if trainee.average else None,
+        scaler=trainee.scaler.state_dict(),
+    )
 
 
 def save(folder: Path, state: State, config: RunConfig) -> None:
     """Write state, weights, history and log, each in one step, the state first."""
     buffer = io.BytesIO()
-    history = [asdict(epoch) for epoch in state.history]
-    torch.save({"module": dict(state.module), "optimizer": dict(state.optimizer), "history": history}, buffer)
+    content = {name: getattr(state, name) for name in _STATES}
+    torch.save({**content, "history": [asdict(epoch) for epoch in state.history]}, buffer)
     write_bytes(folder / STATE_FILE, buffer.getvalue())
     save_derived(folder, state, config)
 
 
 def save_derived(folder: Path, state: State, config: RunConfig) -> None:
     """Write the files that only repeat what the state says."""
-    write_bytes(folder / WEIGHTS_FILE, weights_bytes(state.module))
-    lines = [json.dumps(asdict(epoch), allow_nan=False) + "\n" for epoch in state.history]
-    write_text(folder / "history.jsonl", "".join(lines))
-    write_text(folder / "log.txt", log_text(state.history, config))
+    write_bytes(folder / WEIGHTS_FILE, weights_bytes(_judged(state)))
+    write_logs(folder, state.history, config)
+
+
+def _judged(state: State) -> Mapping[str, Any]:
+    """Return the weights that the figures are of."""
+    if state.average is None:
+        return state.module
+    inside = "module."
+    return {name[len(inside) :]: value for name, value in state.average.items() if name.startswith(inside)}
 
 
 def weights_bytes(module: Mapping[str, Any]) -> bytes:
@@ -80,36 +102,27 @@ def load(folder: Path) -> State:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         history = tuple(Epoch(**row) for row in content["history"])
-        return State(content["module"], content["optimizer"], history)
+        return State(**{name: content[name] for name in _STATES}, history=history)
     # A damaged archive fails in whatever way its first wrong byte leads to.
     except Exception as error:
         raise UsageError(f"{path} can't be read", found=str(error).splitlines()[0]) from error
 
 
-def restore(state: State, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Put a state into the network and the optimizer it was taken from.
+def restore(state: State, trainee: Trainee) -> None:
+    """Put a state into the trainee that it was taken from.
 
     Raises:
         ModelError: the network has other parameters than the run's.
     """
     try:
-        module.load_state_dict(state.module)
-        optimizer.load_state_dict(dict(state.optimizer))
+        trainee.network.module.load_state_dict(state.module)
+        trainee.optimizer.load_state_dict(dict(state.optimizer))
+        if trainee.average is not None and state.average is not None:
+            trainee.average.load_state_dict(state.average)
+        trainee.scaler.load_state_dict(dict(state.scaler))
     except (RuntimeError, ValueError, KeyError) as error:
         raise ModelError(
             "the network is not the one that this run began with",
             expected="the same layers with the same shapes",
             found=str(error).splitlines()[-1].strip(),
         ) from error
-
-
-def log_text(history: tuple[Epoch, ...], config: RunConfig) -> str:
-    """Return `log.txt`: what the run is, and a line per epoch."""
-    data = config.data
-    head = [
-        f"model {config.model}, data {data.name}: "
-        f"{data.train_count:,} training and {data.test_count:,} test images",
-        f"{config.epochs} epochs, batches of {config.batch_size}, one-cycle to {config.schedule['peak']:g}, "
-        f"seed {config.seed}, {config.precision} on {config.device}",
-    ]
-    return "\n".join(head + [epoch_line(epoch, config.epochs) for epoch in history]) + "\n"

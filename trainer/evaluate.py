@@ -9,9 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from cifar_report.trainer.calibration import calibrate
 from cifar_report.trainer.images import Labels, Split
 from cifar_report.trainer.network import Network
-from cifar_report.trainer.records import ClassAccuracy, Epoch, Metrics
+from cifar_report.trainer.records import ClassAccuracy, Epoch, FlipTest, Metrics
+from cifar_report.trainer.team import ALONE, Team
 
 _BATCH = 500
 
@@ -34,6 +36,13 @@ class Evaluation:
         return predictions
 
     @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Softmax of the scores, (N, classes); it leaves log-probabilities as they are, up to exp."""
+        shifted = np.exp(self.scores.astype(np.float64) - self.scores.max(axis=1, keepdims=True))
+        probabilities: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
+        return probabilities
+
+    @property
     def correct(self) -> int:
         """Number of images whose highest score is their class's."""
         return int((self.predictions == self.labels).sum())
@@ -44,31 +53,55 @@ class Evaluation:
         return 100 * self.correct / len(self.labels)
 
 
-def evaluate(network: Network, split: Split) -> Evaluation:
-    """Evaluate on every image of a split.
+def evaluate(network: Network, split: Split, team: Team = ALONE, *, mirrored: bool = False) -> Evaluation:
+    """Evaluate on every image of a split, each of them in one process, without padding.
+
+    Args:
+        network: its module is put into eval mode.
+        split: the images.
+        team: the processes that share the work; each gets the whole result.
+        mirrored: each image mirrored left to right.
 
     Raises:
-        RuntimeError: another number of images was scored than the split holds.
+        RuntimeError: an image was scored more than once, or not at all.
         ModelError: the network's output doesn't fit.
     """
     network.module.eval()
+    count = len(split.labels)
+    scores = torch.zeros(count, network.classes, device=network.device)
+    times = torch.zeros(count, dtype=torch.int64, device=network.device)
+    mine = team.part(count)
     with torch.inference_mode():
-        parts = [
-            network.scores(torch.from_numpy(split.images[first : first + _BATCH]))
-            for first in range(0, len(split.labels), _BATCH)
-        ]
-        scores = torch.cat(parts).cpu()
-        if len(scores) != len(split.labels):
-            raise RuntimeError(f"{len(scores)} images were scored, the split holds {len(split.labels)}")
-        loss = float(functional.cross_entropy(scores, torch.from_numpy(split.labels)))
+        for first in range(0, len(mine), _BATCH):
+            chosen = mine[first : first + _BATCH]
+            images = torch.from_numpy(split.images[chosen])
+            rows = torch.from_numpy(chosen).to(network.device)
+            scores[rows] = network.scores(images.flip(2) if mirrored else images)
+            times[rows] += 1
+    scores, times = team.sum(scores).cpu(), team.sum(times)
+    if not bool((times == 1).all()):
+        raise RuntimeError(f"{int((times == 1).sum())} of {count} images were scored exactly once")
+    loss = float(functional.cross_entropy(scores, torch.from_numpy(split.labels)))
     return Evaluation(scores.numpy(), split.labels, loss)
 
 
-def make_metrics(evaluation: Evaluation, classes: tuple[str, ...], history: tuple[Epoch, ...]) -> Metrics:
+def with_mirror_images(plain: Evaluation, mirrored: Evaluation) -> FlipTest:
+    """Return the accuracy of the mean of both probabilities."""
+    together = plain.probabilities + mirrored.probabilities
+    correct = int((together.argmax(axis=1) == plain.labels).sum())
+    return FlipTest(accuracy=100 * correct / len(plain.labels), correct=correct)
+
+
+def make_metrics(
+    evaluation: Evaluation,
+    classes: tuple[str, ...],
+    history: tuple[Epoch, ...],
+    flip_test: FlipTest | None = None,
+) -> Metrics:
     """Return the figures of the last epoch's evaluation; the best epoch only stands beside them."""
     confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
     np.add.at(confusion, (evaluation.labels, evaluation.predictions), 1)
-    best = max(history, key=lambda epoch: epoch.test_accuracy)
+    best = max(history, key=lambda epoch: epoch.accuracy)
     return Metrics(
         epoch=history[-1].epoch,
         accuracy=evaluation.accuracy,
@@ -76,12 +109,15 @@ def make_metrics(evaluation: Evaluation, classes: tuple[str, ...], history: tupl
         count=len(evaluation.labels),
         loss=evaluation.loss,
         best_epoch=best.epoch,
-        best_accuracy=best.test_accuracy,
+        best_accuracy=best.accuracy,
         per_class=tuple(
             _class(name, row, index) for index, (name, row) in enumerate(zip(classes, confusion, strict=True))
         ),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         seconds=sum(epoch.seconds for epoch in history),
+        best_on=best.judged_on,
+        calibration=calibrate(evaluation.probabilities, evaluation.labels),
+        flip_test=flip_test,
     )
 
 

@@ -18,6 +18,14 @@ class Step:
     loss: float
     accuracy: float
     images_per_second: float
+    """Of all processes together."""
+    data_wait: float
+    """Share of the epoch's time spent waiting for images, 0..1."""
+
+    @property
+    def done(self) -> float:
+        """Share of the whole training, 0..1."""
+        return ((self.epoch - 1) * self.steps + self.step) / (self.epochs * self.steps)
 
 
 class Listener:
@@ -41,7 +49,8 @@ def epoch_line(epoch: Epoch, epochs: int) -> str:
     return (
         f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}"
         f"  train loss {epoch.train_loss:.4f} accuracy {epoch.train_accuracy:6.2f} %"
-        f"  test loss {epoch.test_loss:.4f} accuracy {epoch.test_accuracy:6.2f} %"
-        f" of {epoch.test_count:,} images"
-        f"  {epoch.images_per_second:,.0f} images/s  {epoch.seconds:.1f} s"
+        f"  {epoch.judged_on} loss {epoch.loss:.4f} accuracy {epoch.accuracy:6.2f} %"
+        f" of {epoch.count:,} images"
+        f"  {epoch.images_per_second:,.0f} images/s, {100 * epoch.data_wait:.0f} % waiting"
+        f"  {epoch.seconds:.1f} s"
     )

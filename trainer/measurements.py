@@ -11,9 +11,11 @@ def measurements(run: Run) -> dict[str, object]:
     """Return a run's figures for `analyzer.constraints.judge`; empty if it didn't finish."""
     if run.metrics is None:
         return {}
+    tested = tuple([e.test_accuracy for e in run.history if e.test_accuracy is not None])
     return {
         "test_accuracy": run.metrics.accuracy,
-        "test_accuracy.history": tuple([epoch.test_accuracy for epoch in run.history]),
+        # Epochs that were judged on validation images have no test accuracy: then it isn't measured.
+        **({"test_accuracy.history": tested} if len(tested) == len(run.history) else {}),
         "epochs": float(len(run.history)),
         "device": run.config.device,
         "augmentation": [asdict(row) for row in run.augmentation.transforms] if run.augmentation else [],

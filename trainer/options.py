@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from cifar_report.analyzer.errors import UsageError
-from cifar_report.trainer.precision import choose_precision
+from cifar_report.trainer.precision import PLAIN, Speed
 from cifar_report.trainer.records import DataFacts, RunConfig
+from cifar_report.trainer.schedule import WARM_UP
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -20,16 +21,38 @@ class Options:
 
     epochs: int
     batch_size: int = 128
+    """Of all processes together."""
+    optimizer: str = "sgd"
+    """One of `optimize.OPTIMIZERS`."""
     learning_rate: float = 0.2
-    """Peak of the one-cycle schedule."""
+    """Peak of the schedule."""
     momentum: float = 0.9
     weight_decay: float = 3e-4
+    schedule: str = "one-cycle"
+    """One of `schedule.SCHEDULES`."""
+    warm_up: float | None = None
+    """Share of the steps in which the learning rate rises; None for the schedule's own."""
+    step_factor: float = 0.1
+    """What the learning rate falls by with `step`."""
+    step_times: int = 2
+    """How often it falls."""
     label_smoothing: float = 0.05
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    average: float = 0.0
+    """Decay per step of the averaged weights, such as 0.999; 0 for none."""
+    clip: float = 0.0
+    """Largest norm of the gradients; 0 for any."""
+    flip_test: bool = False
+    validation: int = 0
+    """Training images to hold out and judge the epochs on, instead of the test images."""
     seed: int = 0
     device: str = "auto"
     """One of `DEVICES`."""
     precision: str = "auto"
     """One of `precision.PRECISIONS`."""
+    memory_format: str = "auto"
+    """One of `precision.MEMORY_FORMATS`."""
     workers: int | None = None
     """Processes that augment images; None chooses."""
     overwrite: bool = False
@@ -41,13 +64,19 @@ class Options:
     command: str = ""
 
 
-def make_config(options: Options, data: DataFacts) -> RunConfig:
+def make_config(
+    options: Options,
+    data: DataFacts,
+    *,
+    speed: Speed = PLAIN,
+    teacher: dict[str, Any] | None = None,
+    processes: int = 1,
+) -> RunConfig:
     """Return the recipe of a run: nothing in it is left to choose.
 
     Raises:
-        UsageError: the device is not there, or can't run the precision asked for.
+        UsageError: the device is not there.
     """
-    device = choose_device(options.device)
     return RunConfig(
         model=options.model,
         data=data,
@@ -55,22 +84,41 @@ def make_config(options: Options, data: DataFacts) -> RunConfig:
         epochs=options.epochs,
         batch_size=options.batch_size,
         seed=options.seed,
-        device=device,
-        optimizer={
-            "name": "SGD",
-            "momentum": options.momentum,
-            "nesterov": True,
-            "weight_decay": options.weight_decay,
-            "weight_decay_on": "weights, without those of normalisation layers, and no biases",
-        },
-        schedule={"name": "one-cycle", "peak": options.learning_rate},
+        device=choose_device(options.device),
+        optimizer=_optimizer(options),
+        schedule=_schedule(options),
         label_smoothing=options.label_smoothing,
-        precision=choose_precision(options.precision, device),
+        precision=speed.precision,
+        mixup=options.mixup,
+        cutmix=options.cutmix,
+        average=options.average,
+        clip=options.clip,
+        flip_test=options.flip_test,
+        teacher=teacher,
+        processes=processes,
         assignment=options.assignment,
         constraints=options.constraints,
         command=options.command,
-        extra={"memory_format": "channels_last"},
+        extra={"memory_format": speed.memory_format},
     )
+
+
+def _optimizer(options: Options) -> dict[str, Any]:
+    decay = {
+        "weight_decay": options.weight_decay,
+        "weight_decay_on": "weights, without those of normalisation layers, and no biases",
+    }
+    if options.optimizer == "adamw":
+        return {"name": "AdamW", "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, **decay}
+    return {"name": "SGD", "momentum": options.momentum, "nesterov": options.momentum > 0, **decay}
+
+
+def _schedule(options: Options) -> dict[str, Any]:
+    warm_up = WARM_UP[options.schedule] if options.warm_up is None else options.warm_up
+    chosen = {"name": options.schedule, "peak": options.learning_rate, "warm_up": warm_up}
+    if options.schedule == "step":
+        chosen |= {"factor": options.step_factor, "times": options.step_times}
+    return chosen
 
 
 def choose_device(asked: str) -> str:

@@ -1,14 +1,18 @@
-"""bfloat16 or float32: what a device computes natively, and on a CPU what is faster in fact.
+"""How a network computes while it trains: the precision and memory format that are fastest here.
 
-A CPU may announce bfloat16 instructions that it then can't run (virtual machines that hide AMX do,
-and the process is stopped by SIGILL), or run them no faster. So a child process tries both.
+Measured for a second on the network itself. But a CPU may announce bfloat16 instructions that it then
+can't run (virtual machines that hide AMX do, and the process is stopped by SIGILL), so a child process
+tries these first, on a network of its own.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,45 +20,93 @@ from torch import nn
 
 from cifar_report.analyzer.errors import UsageError
 
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+MEMORY_FORMATS = ("auto", "channels_last", "contiguous")
 
-WORTH_IT = 1.2
-"""Factor by which bfloat16 must be faster to be chosen."""
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
-_STEPS = 3
+WORTH_IT = {"bfloat16": 1.2, "float16": 1.2, "contiguous": 1.3}
+"""Factors by which these must be faster, and in nearly every round: another choice gives other bits, and a
+close call, or another program that runs beside this one, would make two runs differ."""
+
+SURE = 0.9
+"""Share of the rounds."""
+ROUNDS = 5
+BUDGET = 1.0
+"""How long to measure [s], at least `ROUNDS` rounds."""
+
 _TIMEOUT = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """What the child process found out about bfloat16 on this CPU."""
+class Speed:
+    """One way to compute."""
 
-    speed_up: float | None
-    """Factor against float32; None where it can't be used."""
-    problem: str = ""
+    precision: str
+    memory_format: str
 
 
-def choose_precision(asked: str, device: str) -> str:
-    """Return `float32` or `bfloat16`; `auto` becomes the faster one.
+PLAIN = Speed("float32", "channels_last")
+
+
+def candidates(precision: str, memory_format: str, device: str) -> list[Speed]:
+    """Return the ways to compute that are left by what was asked for, one of each for `auto`.
 
     Raises:
-        UsageError: bfloat16 is asked for, and the CPU can't run it.
+        UsageError: the precision that is asked for can't be used on this device.
     """
-    if asked == "float32":
-        return asked
+    if precision == "auto":
+        precisions = ["float32", *_half_precisions(device)]
+    else:
+        if precision != "float32" and device == "cpu":
+            _refuse_unusable(precision)
+        precisions = [precision]
+    formats = list(FORMATS) if memory_format == "auto" else [memory_format]
+    return [Speed(*pair) for pair in itertools.product(precisions, formats)]
+
+
+def fastest(seconds: Mapping[Speed, Sequence[float]]) -> Speed:
+    """Return the way that is clearly the fastest; the first one, unless another one wins again and again.
+
+    Args:
+        seconds: of each way, its steps of the same rounds.
+    """
+    usual = next(iter(seconds))
+    ways = [usual, *(way for way in seconds if _wins(seconds[usual], seconds[way], _worth(usual, way)))]
+    return min(ways, key=lambda way: sorted(seconds[way])[len(seconds[way]) // 2])
+
+
+def _wins(usual: Sequence[float], other: Sequence[float], factor: float) -> bool:
+    won = sum(mine >= factor * theirs for mine, theirs in zip(usual, other, strict=True))
+    return won >= SURE * len(usual)
+
+
+def _worth(usual: Speed, other: Speed) -> float:
+    pairs = ((usual.precision, other.precision), (usual.memory_format, other.memory_format))
+    return math.prod(WORTH_IT.get(theirs, 1.0) for mine, theirs in pairs if mine != theirs)
+
+
+def measure(ways: list[Speed], step: Callable[[Speed], None]) -> dict[Speed, list[float]]:
+    """Return the seconds of each way's steps, round by round, after one that isn't counted."""
+    for way in ways:
+        step(way)
+    seconds: dict[Speed, list[float]] = {way: [] for way in ways}
+    begin, rounds = time.perf_counter(), 0
+    while rounds < ROUNDS or time.perf_counter() - begin < BUDGET:
+        for way in ways:
+            start = time.perf_counter()
+            step(way)
+            seconds[way].append(time.perf_counter() - start)
+        rounds += 1
+    return seconds
+
+
+def _half_precisions(device: str) -> list[str]:
+    """Return those with which a network trains faster in all likelihood."""
     if device == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-        return "bfloat16" if native or asked == "bfloat16" else "float32"
-    if asked == "auto" and not _announced():
-        return "float32"
-    trial = _try_in_child()
-    if asked == "bfloat16" and trial.speed_up is None:
-        raise UsageError(
-            "--precision bfloat16 can't be used on this CPU",
-            found=trial.problem,
-            hint="--precision float32, or --precision auto, which finds out",
-        )
-    return "bfloat16" if asked == "bfloat16" or (trial.speed_up or 0) >= WORTH_IT else "float32"
+        return ["bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"]
+    return ["bfloat16"] if _announced() and not _problem() else []
 
 
 def _announced() -> bool:
@@ -62,21 +114,30 @@ def _announced() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def _try_in_child() -> Trial:
+def _refuse_unusable(precision: str) -> None:
+    # CPUs emulate float16, hundreds of times slower than float32.
+    if problem := "CPUs don't compute in float16" if precision == "float16" else _problem():
+        raise UsageError(
+            f"--precision {precision} can't be used on this CPU",
+            found=problem,
+            hint="--precision float32, or --precision auto, which finds out",
+        )
+
+
+def _problem() -> str:
+    """Return what happened to a child process that trained in bfloat16; empty if nothing did."""
     command = [sys.executable, "-m", "cifar_report.trainer.precision"]
     try:
         child = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Trial(None, str(error))
+        return str(error)
     if child.returncode < 0:
-        return Trial(None, f"a trial was stopped by signal {-child.returncode}")
-    if child.returncode:
-        return Trial(None, child.stderr.strip().splitlines()[-1])
-    return Trial(float(child.stdout))
+        return f"a trial was stopped by signal {-child.returncode}"
+    return child.stderr.strip().splitlines()[-1] if child.returncode else ""
 
 
-def measure_speed_up() -> float:
-    """Return the factor by which bfloat16 is faster than float32, training a small network."""
+def try_step() -> None:
+    """Train a small network of the usual layers for a step in bfloat16."""
     module = nn.Sequential(
         *[_block(3, 32), _block(32, 64), nn.Conv2d(64, 64, 3, groups=64), nn.Conv2d(64, 32, 1)],
         nn.AdaptiveAvgPool2d(1),
@@ -84,21 +145,14 @@ def measure_speed_up() -> float:
         nn.Linear(32, 10),
     ).to(memory_format=torch.channels_last)
     images = torch.rand(64, 3, 32, 32).to(memory_format=torch.channels_last)
-    times = {half: min(_step_seconds(module, images, half) for _ in range(_STEPS)) for half in (True, False)}
-    return times[False] / times[True]
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = module(images)
+    torch.autograd.backward(scores.float().square().mean())
 
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-def _step_seconds(module: nn.Module, images: torch.Tensor, half: bool) -> float:
-    begin = time.perf_counter()
-    with torch.autocast("cpu", torch.bfloat16, enabled=half):
-        scores = module(images)
-    torch.autograd.backward(scores.float().square().mean())
-    return time.perf_counter() - begin
-
-
 if __name__ == "__main__":
-    sys.stdout.write(f"{measure_speed_up()}\n")
+    try_step()

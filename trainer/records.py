@@ -7,7 +7,11 @@ A run is a folder. Reports are made from it alone:
     analysis.json           the network, as `cifar_report.analyzer` saw it
     augmentation.json       the albumentations pipeline in force    Augmentation
     history.jsonl           one line per epoch                      Epoch
-    checkpoint.safetensors  weights and buffers after the last epoch
+    history.csv             the same
+    request.json            only until the run has begun: what was asked for
+    run.lock                only while a process writes the run, or after one was killed
+    checkpoint.safetensors  weights and buffers after the last epoch: those that the figures are of,
+                            which are the averaged ones where weights are averaged
     state.pt                what resuming needs, weights included: the one file that resuming trusts
     predictions.npz         `logits` float32 (N, classes), `labels` int64 (N,) of the whole test split
     metrics.json            evaluation of the last epoch            Metrics
@@ -23,7 +27,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 1 had neither validation, averaged weights, mixing, distillation nor calibration."""
+READABLE = (1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +45,16 @@ class DataFacts:
     test_per_class: tuple[int, ...]
     image_shape: tuple[int, int, int]
     """(C, H, W)."""
-    mean: tuple[float, float, float]
+    mean: tuple[float, ...]
     """Of the training split's pixels, per channel, in 0..1."""
-    std: tuple[float, float, float]
+    std: tuple[float, ...]
     train_hash: str
     """SHA-256 over the training images and labels in order."""
     test_hash: str
     note: str = ""
     """Such as `resized from 8x8 to 32x32`."""
+    validation_count: int = 0
+    """Images held out from the training split, which is counted, hashed and averaged without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,21 @@ class RunConfig:
     schedule: dict[str, Any]
     label_smoothing: float
     precision: str
-    """`float32` or `bfloat16`."""
+    """`float32`, `bfloat16` or `float16`."""
+    mixup: float = 0.0
+    """Alpha of mixup; 0 for none."""
+    cutmix: float = 0.0
+    """Alpha of cutmix; 0 for none."""
+    average: float = 0.0
+    """Decay per step of the exponential moving average of the weights; 0 for none."""
+    clip: float = 0.0
+    """Largest norm of all gradients together; 0 for any."""
+    flip_test: bool = False
+    """Whether each test image was also judged together with its mirror image."""
+    teacher: dict[str, Any] | None = None
+    """What was distilled from: `run`, `model`, `weights` (SHA-256), `weight`, `temperature`."""
+    processes: int = 1
+    """How many trained together."""
     assignment: dict[str, Any] | None = None
     """The assignment as data: id, title, prose, constraints."""
     constraints: tuple[str, ...] = ()
@@ -86,8 +108,9 @@ class Epoch:
     """Over the epoch's augmented images while the network still changed, without label smoothing."""
     train_accuracy: float
     """Of the same images; no measure of how well the training split is known at the epoch's end."""
-    test_loss: float
-    test_accuracy: float
+    test_loss: float | None
+    """None where a validation split was judged instead."""
+    test_accuracy: float | None
     train_count: int
     test_count: int
     learning_rate: float
@@ -98,6 +121,67 @@ class Epoch:
     """Training alone."""
     data_wait: float = 0.0
     """Share of the training time spent waiting for images, 0..1."""
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    validation_count: int = 0
+
+    @property
+    def judged_on(self) -> str:
+        """Which images the epoch was judged on: `validation` or `test`."""
+        return "validation" if self.validation_count else "test"
+
+    @property
+    def loss(self) -> float:
+        """On these images."""
+        return _there(self.validation_loss if self.validation_count else self.test_loss)
+
+    @property
+    def accuracy(self) -> float:
+        """On these images [%]."""
+        return _there(self.validation_accuracy if self.validation_count else self.test_accuracy)
+
+    @property
+    def count(self) -> int:
+        """Of these images."""
+        return self.validation_count or self.test_count
+
+
+def _there(value: float | None) -> float:
+    if value is None:
+        raise ValueError("the epoch was judged on no images")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """The test images whose confidence lies in one interval."""
+
+    low: float
+    """Above which their confidence lies, 0..1."""
+    high: float
+    count: int
+    confidence: float | None
+    """Mean, 0..1; None where there are none."""
+    accuracy: float | None
+    """Share of them that is right, 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How far confidence and accuracy are apart."""
+
+    error: float
+    """Expected calibration error, 0..1."""
+    bins: tuple[Bin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlipTest:
+    """Accuracy with each image's probabilities averaged with its mirror image's; never the headline."""
+
+    accuracy: float
+    """Percent."""
+    correct: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +207,18 @@ class Metrics:
     loss: float
     best_epoch: int
     best_accuracy: float
-    """Highest test accuracy of any epoch: chosen on the test split, so never the headline."""
+    """Highest accuracy of any epoch on the images of `best_on`; never the headline."""
     per_class: tuple[ClassAccuracy, ...]
     confusion: tuple[tuple[int, ...], ...]
     """Rows: truth, columns: prediction."""
     seconds: float
     """Of the whole training."""
+    best_on: str = "test"
+    """`test` or `validation`."""
+    calibration: Calibration | None = None
+    """None in runs of version 1."""
+    flip_test: FlipTest | None = None
+    """None where it wasn't asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +263,13 @@ def metrics_from_dict(data: dict[str, Any]) -> Metrics:
     """
     per_class = tuple(ClassAccuracy(**row) for row in data["per_class"])
     confusion = tuple(tuple(row) for row in data["confusion"])
-    return Metrics(**{**data, "per_class": per_class, "confusion": confusion})
+    nested: dict[str, Any] = {"per_class": per_class, "confusion": confusion}
+    if calibration := data.get("calibration"):
+        bins = tuple(Bin(**row) for row in calibration["bins"])
+        nested["calibration"] = Calibration(calibration["error"], bins)
+    if flip_test := data.get("flip_test"):
+        nested["flip_test"] = FlipTest(**flip_test)
+    return Metrics(**{**data, **nested})
 
 
 def augmentation_from_dict(data: dict[str, Any]) -> Augmentation:

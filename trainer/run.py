@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from cifar_report.analyzer.analysis import Analysis
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.trainer.records import (
-    SCHEMA_VERSION,
+    READABLE,
     Augmentation,
     Epoch,
     Metrics,
@@ -66,8 +66,9 @@ def read_run(folder: Path) -> Run:
 
 def _config(data: dict[str, Any]) -> RunConfig:
     found = data.get("schema_version")
-    if found != SCHEMA_VERSION:
-        raise ValueError(f"schema version {found}; this version of cifar-report reads {SCHEMA_VERSION}")
+    if found not in READABLE:
+        known = " and ".join(map(str, READABLE))
+        raise ValueError(f"schema version {found}; this version of cifar-report reads {known}")
     return config_from_dict(data)
 
 

@@ -94,7 +94,7 @@ def test_an_evaluation_on_another_count_than_the_test_split_is_refused(run: Run)
     epochs = tuple(dataclasses.replace(epoch, test_count=36) for epoch in run.history)
     found = contradictions(dataclasses.replace(run, history=epochs))
     assert len(found) == 4
-    assert "36 images, the test split has 30" in found[0]
+    assert "36 test images, the test split has 30" in found[0]
 
 
 def test_a_finished_run_needs_all_its_epochs(run: Run) -> None:

@@ -38,7 +38,15 @@ ANALYSIS = analyze(network(), (3, 32, 32))
 
 
 def run(folder, seed=0, overwrite=False):
-    options = Options(epochs=2, batch_size=8, precision="float32", workers=0, seed=seed, overwrite=overwrite)
+    options = Options(
+        epochs=2,
+        batch_size=8,
+        precision="float32",
+        memory_format="channels_last",
+        workers=0,
+        seed=seed,
+        overwrite=overwrite,
+    )
     train(network(), DATA, options, folder, Listener(), analysis=ANALYSIS)
 
 

@@ -16,7 +16,7 @@ from cifar_report.trainer.network import Network, try_out
 from cifar_report.trainer.options import Options, make_config
 from cifar_report.trainer.run import read_run
 
-OPTIONS = Options(epochs=3, batch_size=16, precision="float32", workers=0)
+OPTIONS = Options(epochs=3, batch_size=16, precision="float32", memory_format="channels_last", workers=0)
 
 
 def weights(folder):
@@ -52,6 +52,7 @@ def test_the_folder_is_complete_and_says_what_happened(run, notes):
         "analysis.json",
         "augmentation.json",
         "history.jsonl",
+        "history.csv",
         "checkpoint.safetensors",
         "state.pt",
         "predictions.npz",
@@ -249,4 +250,4 @@ def test_the_recipe_leaves_nothing_to_choose(run):
     assert config["device"] in ("cpu", "cuda")
     assert config["precision"] == "float32"
     assert config["optimizer"]["weight_decay"] == 3e-4
-    assert config["schedule"] == {"name": "one-cycle", "peak": 0.2}
+    assert config["schedule"] == {"name": "one-cycle", "peak": 0.2, "warm_up": 0.3}

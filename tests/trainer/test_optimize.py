@@ -1,31 +1,18 @@
-"""Learning rate and parameter groups."""
+"""Optimizers and parameter groups."""
+
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import OneCycleLR
 
 from cifar_report.analyzer.errors import ModelError
 from cifar_report.trainer.fit import train
-from cifar_report.trainer.optimize import one_cycle, parameter_groups
-from cifar_report.trainer.options import Options
+from cifar_report.trainer.images import facts
+from cifar_report.trainer.optimize import make_optimizer, parameter_groups
+from cifar_report.trainer.options import Options, make_config
 
-
-@pytest.mark.parametrize("steps", [10, 77, 400])
-def test_the_schedule_is_torchs_one_cycle(steps):
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    oracle = OneCycleLR(optimizer, max_lr=0.2, total_steps=steps, cycle_momentum=False)
-    for step in range(steps):
-        assert one_cycle(step, steps, 0.2) == pytest.approx(oracle.get_last_lr()[0], rel=1e-9)
-        optimizer.step()
-        if step < steps - 1:
-            oracle.step()
-
-
-@pytest.mark.parametrize("steps", [1, 2, 3, 4])
-def test_the_shortest_schedules_stay_between_zero_and_the_peak(steps):
-    rates = [one_cycle(step, steps, 0.2) for step in range(steps)]
-    assert all(0 < rate <= 0.2 for rate in rates)
+OPTIONS = Options(epochs=1, precision="float32", memory_format="channels_last", workers=0)
 
 
 def test_norms_and_biases_do_not_decay_and_tied_weights_count_once():
@@ -40,9 +27,30 @@ def test_norms_and_biases_do_not_decay_and_tied_weights_count_once():
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "oracle"),
+    [
+        ("sgd", lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)),
+        ("adamw", lambda p: torch.optim.AdamW(p, lr=0.1, weight_decay=0.01)),
+    ],
+)
+def test_steps_are_those_of_the_named_optimizer(data, name, oracle):
+    torch.manual_seed(1)
+    ours, theirs = nn.Linear(5, 4, bias=False), nn.Linear(5, 4, bias=False)
+    theirs.load_state_dict(ours.state_dict())
+    options = replace(OPTIONS, optimizer=name, learning_rate=0.1, weight_decay=0.01)
+    optimizers = make_optimizer(ours, make_config(options, facts(data))), oracle(theirs.parameters())
+    for _ in range(5):
+        images = torch.rand(3, 5)
+        for layer, optimizer in zip((ours, theirs), optimizers, strict=True):
+            optimizer.zero_grad()
+            layer(images).square().sum().backward()
+            optimizer.step()
+    assert torch.allclose(ours.weight, theirs.weight, rtol=1e-5, atol=1e-7)
+
+
 def test_a_network_without_trainable_parameters_is_refused(data, notes, tmp_path, analysis):
     network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    options = Options(epochs=1, precision="float32", workers=0)
     with pytest.raises(ModelError, match="nothing to train"):
-        train(network, data, options, tmp_path / "run", notes, analysis=analysis)
+        train(network, data, OPTIONS, tmp_path / "run", notes, analysis=analysis)
     assert not (tmp_path / "run").exists()

@@ -17,7 +17,7 @@ from cifar_report.trainer.lock import LOCK_FILE, locked
 from cifar_report.trainer.options import Options
 from cifar_report.trainer.run import read_run
 
-OPTIONS = Options(epochs=3, batch_size=16, precision="float32", workers=0)
+OPTIONS = Options(epochs=3, batch_size=16, precision="float32", memory_format="channels_last", workers=0)
 HOLD = """
 import sys
 from pathlib import Path
