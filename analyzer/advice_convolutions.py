@@ -43,6 +43,8 @@ def strides(network: Network, *, more: bool) -> Iterator[Edit]:
     for operator, path, layer in network.convolutions():
         if max(network.input_map(operator)[2:], default=0) < 4 or layer.padding_mode != "zeros":
             continue
+        if not network.may_resize(operator):
+            continue
         if more and max(layer.stride) == 1:
             settings: Settings = (("stride", 2),)
             if not _keeps_size(layer):
@@ -56,7 +58,7 @@ def strides(network: Network, *, more: bool) -> Iterator[Edit]:
 def paddings(network: Network, *, more: bool) -> Iterator[Edit]:
     """Yield padding that keeps the map's size, or none, where a dilated kernel then shrinks it."""
     for operator, path, layer in _wide(network):
-        if isinstance(layer.padding, str) or max(layer.stride) > 1:
+        if isinstance(layer.padding, str) or max(layer.stride) > 1 or not network.may_resize(operator):
             continue
         value = _same(layer.kernel_size[0], layer.dilation[0]) if more else 0
         smaller = max(network.input_map(operator)[2:], default=0) > 2 * _same(

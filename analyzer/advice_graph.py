@@ -86,6 +86,25 @@ class Network:
         before = self.input_of(operator)
         return before.output_shape if before else (1, *self.analysis.input_shape)
 
+    def may_resize(self, operator: Operator) -> bool:
+        """Return whether everything behind an operator would follow another size of its map.
+
+        Where a branch meets one that keeps its size, it wouldn't.
+        """
+        reached, waiting = {operator.index}, [operator]
+        while waiting:
+            for reader in self.readers.get(waiting.pop().index, []):
+                if reader.index not in reached:
+                    reached.add(reader.index)
+                    waiting.append(reader)
+        behind = [self.operators[index] for index in reached if index != operator.index]
+        return all(
+            before in reached or max(self.operators[before].output_shape[2:], default=1) == 1
+            for reader in behind
+            for before in reader.inputs
+            if before in self.operators
+        )
+
     def host_before(self, operator: Operator) -> tuple[str, nn.Module] | None:
         """Return the last module before an operator that is called once and passes a map on.
 

@@ -56,7 +56,9 @@ def pools_to_averages(network: Network) -> Iterator[Edit]:
 
 def without_pools(network: Network, kind: str) -> Iterator[Edit]:
     """Yield each pool of a kind taken out: the map behind it stays larger."""
-    for path, _, _ in _pools(network, kind):
+    for path, _, operators in _pools(network, kind):
+        if not network.may_resize(operators[-1]):
+            continue
         yield Edit("removal", f"take out {path}", _instead(path, _IDENTITY), resizes=True)
 
 
@@ -64,7 +66,7 @@ def pools_after(network: Network, kind: str) -> Iterator[Edit]:
     """Yield a pool by 2 behind each convolution."""
     recipe = Recipe("MaxPool2d" if kind == "max_pool" else "AvgPool2d", (2,))
     for operator, path, _ in network.convolutions():
-        if min(operator.output_shape[2:], default=0) >= 4:
+        if min(operator.output_shape[2:], default=0) >= 4 and network.may_resize(operator):
             text = f"put a {recipe.kind} behind {path}"
             yield Edit("pool", text, (Change(path, after=(recipe,)),), resizes=True)
 
