@@ -1,4 +1,4 @@
-"""albumentations, imported so that it asks nobody anything; its transforms, built so that none drops a value."""
+"""albumentations, imported so that it asks nobody anything; its transforms, built so that none drops any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CIFAR-10 from its home, checked against torchvision's checksum."""
+"""CIFAR-10 and MNIST from their homes, checked against torchvision's checksums."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import ssl
 import tarfile
 import tempfile
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from urllib.error import URLError
 
 from cifar_report.analyzer.errors import UsageError
@@ -21,6 +22,17 @@ from cifar_report.trainer.place import missing_folders, remove_empty
 _CHUNK = 1 << 18
 _TIMEOUT = 30
 """Of every single read [s]."""
+
+
+class _DataSet(NamedTuple):
+    """What errors say of a data set."""
+
+    title: str
+    files: str
+
+
+_CIFAR10 = _DataSet("CIFAR-10", "batches (data_batch_1 ... test_batch)")
+_MNIST = _DataSet("MNIST", "files (train-images-idx3-ubyte ...)")
 
 
 def fetch_cifar10(root: Path, listener: Listener) -> Path:
@@ -38,7 +50,7 @@ def fetch_cifar10(root: Path, listener: Listener) -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
         if not archive.exists():
-            _download(source.url, archive, listener)
+            _download(_CIFAR10, source.url, archive, listener)
         _check(archive, source.tgz_md5)
         _unpack(archive, source.base_folder)
     except OSError as error:
@@ -48,21 +60,55 @@ def fetch_cifar10(root: Path, listener: Listener) -> Path:
     return folder
 
 
-def _download(url: str, archive: Path, listener: Listener) -> None:
+def fetch_mnist(root: Path, listener: Listener) -> Path:
+    """Return the folder of MNIST's four files below `root`, downloaded if they aren't there yet.
+
+    Raises:
+        UsageError: no connection, a damaged file, or `root` can't be written.
+    """
+    source = load_extra("torchvision.datasets", "train").MNIST
+    folder = root / "MNIST" / "raw"
+    made = missing_folders(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, checksum in source.resources:
+            archive = folder / name
+            if archive.with_suffix("").exists():
+                continue
+            if not archive.exists():
+                _from_mirrors(source.mirrors, archive, listener)
+            _check(archive, checksum)
+    except OSError as error:
+        raise UsageError(f"MNIST can't be stored in {root}", found=str(error)) from error
+    finally:
+        remove_empty(made)
+    return folder
+
+
+def _from_mirrors(mirrors: list[str], archive: Path, listener: Listener) -> None:
+    """Download from the first mirror that answers; the last one's error is raised."""
+    for mirror in mirrors[:-1]:
+        with suppress(UsageError):
+            _download(_MNIST, mirror + archive.name, archive, listener)
+            return
+    _download(_MNIST, mirrors[-1] + archive.name, archive, listener)
+
+
+def _download(what: _DataSet, url: str, archive: Path, listener: Listener) -> None:
     """Fetch the archive beside its place; it gets its name only once it is complete."""
     handle, name = tempfile.mkstemp(dir=archive.parent, prefix=f".{archive.name}.", suffix=".partial")
     partial = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            _copy(url, file, listener)
+            _copy(what, url, file, listener)
         partial.replace(archive)
     except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError, URLError) as error:
-        raise _no_connection(url, archive, error) from error
+        raise _no_connection(what, url, archive, error) from error
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _copy(url: str, file: BinaryIO, listener: Listener) -> None:
+def _copy(what: _DataSet, url: str, file: BinaryIO, listener: Listener) -> None:
     """Write what the address holds.
 
     Raises:
@@ -74,7 +120,7 @@ def _copy(url: str, file: BinaryIO, listener: Listener) -> None:
         while chunk := answer.read(_CHUNK):
             file.write(chunk)
             done += len(chunk)
-            listener.work("downloading CIFAR-10 (bytes)", done, max(total, done))
+            listener.work(f"downloading {what.title} (bytes)", done, max(total, done))
     if done < total:
         raise ConnectionError(f"the answer ended after {done:,} of {total:,} bytes")
 
@@ -99,15 +145,15 @@ def _unpack(archive: Path, base_folder: str) -> None:
         (Path(place) / base_folder).replace(archive.parent / base_folder)
 
 
-def _no_connection(url: str, archive: Path, error: Exception) -> UsageError:
+def _no_connection(what: _DataSet, url: str, archive: Path, error: Exception) -> UsageError:
     reason = getattr(error, "reason", None) or error
     return UsageError(
-        f"CIFAR-10 can't be downloaded from {url}",
+        f"{what.title} can't be downloaded from {url}",
         found=str(reason),
         hint=(
             "one of these, none of which needs a connection here:\n"
             "            --data FOLDER with train/CLASS/*.png and test/CLASS/*.png\n"
-            "            --data FOLDER with the original batches (data_batch_1 ... test_batch)\n"
+            f"            --data FOLDER with the original {what.files}\n"
             f"            download {archive.name} elsewhere and put it at {archive}"
         ),
     )

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cifar_report.trainer.twins_rules import Rule, Shape, Twin, Uniform, fixed, need
+from cifar_report.trainer.twins_rules import Rule, Shape, Twin, Uniform, fixed, need, whole
 
 _CONSTANT = 0
 _NUMPYS = {1: "edge", 2: "symmetric", 4: "reflect"}
@@ -56,7 +56,8 @@ def _random_crop(transform: Any, shape: Shape) -> Twin:
     need(tall <= height and wide <= width, "RandomCrop", "images smaller than the crop")
 
     def parameters(uniform: Uniform) -> NDArray[np.float64]:
-        return np.floor(uniform * [height - tall + 1, width - wide + 1])
+        y, x = uniform.T
+        return np.stack([whole(y, 0, height - tall), whole(x, 0, width - wide)], axis=1)
 
     def apply(images: torch.Tensor, corners: torch.Tensor) -> torch.Tensor:
         start = corners.long()

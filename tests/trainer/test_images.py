@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cifar_report.analyzer.errors import UsageError
-from cifar_report.trainer.images import Split, check, facts
+from cifar_report.trainer.guard import check
+from cifar_report.trainer.images import Split, facts
 
 
 def test_mean_and_deviation_are_those_of_the_training_pixels(data):
