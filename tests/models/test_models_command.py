@@ -34,6 +34,10 @@ FIELDS = {
         1 + 2 * 2 + 4 + 2 * 4 + 4 + 2 * 2,
         1 + 2 * 2 + 4 + 2 * 4 + 4 + 2 * 2 + 23,
     ),
+    "residual": (
+        1 + 2 + 2 + 2 + 2 * (2 + 2 + 4 + 2) + 4 * (2 + 2 + 4),
+        1 + 2 + 2 + 2 + 2 * (2 + 2 + 4 + 2) + 4 * (2 + 2 + 4 + 7),
+    ),
 }
 
 
@@ -55,7 +59,7 @@ def test_json_lists_every_network_with_parameters_and_both_fields() -> None:
 
 def test_the_table_has_a_line_for_each_network() -> None:
     text = run().stdout
-    lines = {line.split()[0]: line for line in text.splitlines() if line.startswith("document_")}
+    lines = {line.split()[0]: line for line in text.splitlines() if line.startswith(names())}
     assert tuple(lines) == names()
     assert lines["document_003"].split()[1] == "86,816"
     assert lines["document_003"].split()[3:5] == ["55", "67"]
