@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from cifar_report.cli.seeds import run_seeds, several
 from cifar_report.cli.training import leads, run_training, summary, verdicts
 from cifar_report.cli.training_options import Request, training_options
 
@@ -15,7 +16,10 @@ Examples:
   cifar-report train --data digits
   cifar-report train model.py:Net --epochs 40 --assignment eva6-s7-late --out runs/net
   cifar-report train model.py --data pictures/ --lr 0.1 --require 'test_accuracy >= 90'
+  cifar-report train model.py --val 5000 --ema 0.999 --mixup 0.2 --config settings.toml
+  cifar-report train model.py --seeds 0-4 --out runs/five
   cifar-report train --resume runs/net
+  torchrun --nproc-per-node 2 -m cifar_report.cli train model.py --out runs/net
 
 \b
 Exit codes: 0 trained, all constraints met; 1 one is not met; 2 wrong usage or data;
@@ -36,7 +40,10 @@ def train(context: click.Context, /, **values: Any) -> None:
     """
     from cifar_report.analyzer.constraints import exit_code
 
-    run = run_training(context, Request(**values))
+    request = Request(**values)
+    if several(request):
+        context.exit(exit_code(run_seeds(request)))
+    run = run_training(context, request)
     if leads():
         click.echo(summary(run))
         click.echo(run.folder)

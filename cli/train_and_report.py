@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from cifar_report.analyzer.errors import UsageError
+from cifar_report.cli.seeds import several
 from cifar_report.cli.training import leads, run_training, summary, verdicts
 from cifar_report.cli.training_options import Request, training_options
 
@@ -31,7 +33,12 @@ def train_and_report(context: click.Context, /, **values: Any) -> None:
     from cifar_report.analyzer.constraints import exit_code
     from cifar_report.reporter.write import write_report
 
-    run = run_training(context, Request(**values))
+    request = Request(**values)
+    if several(request):
+        raise UsageError(
+            "a report is of one run", expected="--seed", hint="cifar-report train --seeds, then report each"
+        )
+    run = run_training(context, request)
     if leads():
         paths = write_report(run.folder)
         click.echo(summary(run))

@@ -48,7 +48,7 @@ def run_training(context: click.Context, request: Request) -> Run:
 
     folder = request.resume or request.out
     progress = request.progress if leads() else "none"
-    with _interruptible(lambda: folder), showing(progress) as listener:
+    with interruptible(lambda: folder), showing(progress) as listener:
         if request.resume:
             _refuse_beside_resume(context)
             begun = request_of(request.resume)
@@ -92,24 +92,32 @@ def request_of(folder: Path) -> Request | None:
         ) from error
 
 
-def train_run(request: Request, folder: Path, listener: Listener) -> Run:
-    """Hold the folder before anything slow is imported: from then on, a kill leaves what `--resume` needs."""
+def train_run(request: Request, folder: Path, listener: Listener, *, alone: bool = False) -> Run:
+    """Train a new run.
+
+    The folder is held before anything slow is imported: from then on, a kill leaves what `--resume` needs.
+
+    Args:
+        request: what to train.
+        folder: where.
+        listener: hears of it.
+        alone: also where torchrun has started others beside this process.
+    """
     from cifar_report.trainer.claim import Claim, claimed
 
-    if not leads():
-        return _train_in(Claim(folder, {}), request, listener)
+    if not alone and not leads():
+        return _train_in(Claim(folder, {}), request, listener, alone)
     with claimed(folder, listener, overwrite=request.overwrite, request=request.to_dict()) as claim:
-        return _train_in(claim, request, listener)
+        return _train_in(claim, request, listener, alone)
 
 
-def _train_in(claim: Claim, request: Request, listener: Listener) -> Run:
+def _train_in(claim: Claim, request: Request, listener: Listener, alone: bool) -> Run:
     import torch
 
     from cifar_report.analyzer import analyze
     from cifar_report.analyzer.load import load_model
     from cifar_report.trainer.data import load_data
     from cifar_report.trainer.fit import begin
-    from cifar_report.trainer.images import SIDE
     from cifar_report.trainer.options import choose_device
     from cifar_report.trainer.team import joined
 
@@ -119,9 +127,10 @@ def _train_in(claim: Claim, request: Request, listener: Listener) -> Run:
     loaded = load_model(request.model)
     if loaded.note:
         talk(loaded.note)
-    with _prints_to_stderr(), loaded.running(), joined(device) as team:
-        analysis = analyze(loaded.module, (3, SIDE, SIDE), name=loaded.name)
+    with _prints_to_stderr(), loaded.running(), joined(device, alone=alone) as team:
         data = load_data(request.data, listener)
+        height, width, channels = data.train.images.shape[1:]
+        analysis = analyze(loaded.module, (channels, height, width), name=loaded.name)
         options = _options(request, loaded.name, goals)
         with _teacher(request.teacher, data, request.teacher_weight, request.temperature) as teacher:
             return begin(
@@ -183,7 +192,7 @@ def _goals(request: Request) -> Goals:
     return assignment.to_dict() if assignment else None, constraints
 
 
-def resume_run(folder: Path, workers: int | None, listener: Listener) -> Run:
+def resume_run(folder: Path, workers: int | None, listener: Listener, *, alone: bool = False) -> Run:
     """Go on with a run that has begun; one that is complete stays as it is."""
     import torch
 
@@ -201,7 +210,7 @@ def resume_run(folder: Path, workers: int | None, listener: Listener) -> Run:
     torch.manual_seed(run.config.seed)
     loaded = load_model(run.config.model)
     learnt = run.config.teacher or {"run": None, "weight": 0.0, "temperature": 1.0}
-    with _prints_to_stderr(), loaded.running(), joined(run.config.device) as team:
+    with _prints_to_stderr(), loaded.running(), joined(run.config.device, alone=alone) as team:
         data = load_data(run.config.data_source, listener)
         place = Path(learnt["run"]) if learnt["run"] else None
         with _teacher(place, data, learnt["weight"], learnt["temperature"]) as teacher:
@@ -260,7 +269,7 @@ def _refuse_beside_resume(context: click.Context) -> None:
 
 
 @contextlib.contextmanager
-def _interruptible(folder: Callable[[], Path | None]) -> Iterator[None]:
+def interruptible(folder: Callable[[], Path | None]) -> Iterator[None]:
     """Exit with 130 on Ctrl-C, and say how to go on; a second Ctrl-C doesn't wait for anything."""
 
     def farewell() -> None:
@@ -310,16 +319,18 @@ def _command(request: Request) -> str:
     parts = ["cifar-report", "train", request.model]
     for parameter in click.get_current_context().command.params:
         value = getattr(request, parameter.name or "", None)
-        if parameter.name in NOT_OF_THE_RUN or value in (None, False, ()) or _is_off(parameter, value):
+        if parameter.name in NOT_OF_THE_RUN or _asks_for_nothing(parameter, value):
             continue
         for one in value if isinstance(value, tuple) else [value]:
             parts += [parameter.opts[0]] if one is True else [parameter.opts[0], _typed(one)]
     return shlex.join(parts)
 
 
-def _is_off(parameter: click.Parameter, value: object) -> bool:
-    """Return whether an option asks for nothing; 0 stands for that only where it is the default."""
-    return value == 0 and parameter.default == 0 and parameter.name != "seed"
+def _asks_for_nothing(parameter: click.Parameter, value: object) -> bool:
+    """Return whether an option is off; 0 stands for that only where it is the default."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return not value and not parameter.default and parameter.name != "seed"
+    return not value
 
 
 def _typed(value: object) -> str:

@@ -122,6 +122,20 @@ OPTIONS = (
         help="How often it falls, with step.",
     ),
     _share("--label-smoothing", 0.05, "Share of each label that is spread over all classes."),
+    click.option(
+        "--augment",
+        default="",
+        metavar="SOURCE",
+        help="none, an assignment's id or TOML file, or a Python file with an A.Compose, FILE.py:NAME.  [the "
+        "assignment's, or what suits the data]",
+    ),
+    click.option(
+        "--augment-with",
+        type=click.Choice(["auto", "torch", "albumentations"]),
+        default="auto",
+        show_default=True,
+        help="Batched torch operations that do the same, or the library in worker processes.",
+    ),
     click.option("--mixup", type=click.FloatRange(min=0), default=0.0, help="Alpha of mixup, such as 0.2."),
     click.option("--cutmix", type=click.FloatRange(min=0), default=0.0, help="Alpha of cutmix, such as 1."),
     click.option(
@@ -160,6 +174,11 @@ OPTIONS = (
         default=0,
         show_default=True,
         help="The same seed gives the same run on the same machine.",
+    ),
+    click.option(
+        "--seeds",
+        metavar="0-4",
+        help="A run for each seed in a folder of its own in --out; prints mean and 95 % interval.",
     ),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
     click.option(
@@ -212,7 +231,7 @@ OPTIONS = (
 BESIDE_RESUME = {"resume", "workers", "progress", "verbose"}
 """What may stand beside `--resume`: the rest is the run's already."""
 
-NOT_OF_THE_RUN = {*BESIDE_RESUME, "model", "config", "out", "overwrite"}
+NOT_OF_THE_RUN = {*BESIDE_RESUME, "model", "config", "out", "overwrite", "seeds"}
 """What a command that repeats the run does without, or has in another place."""
 
 
@@ -241,6 +260,8 @@ class Request:
     step_factor: float
     step_times: int
     label_smoothing: float
+    augment: str
+    augment_with: str
     mixup: float
     cutmix: float
     average: float
@@ -260,6 +281,7 @@ class Request:
     resume: Path | None
     workers: int | None
     progress: str
+    seeds: str | None = None
     config: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -69,13 +69,14 @@ def _hyperparameters(run: Run) -> Table:
 
 def _extras(config: RunConfig) -> list[tuple[str, str]]:
     """Return what most runs do without, where this one has it."""
+    by = [("Augmented by", config.augment_with)] if config.schema_version > 1 else []
     rows = (
         ("Mixup: alpha", config.mixup),
         ("Cutmix: alpha", config.cutmix),
         ("Moving average of the weights: decay per step", config.average),
         ("Largest norm of the gradients", config.clip),
     )
-    found = [(title, f"{value:g}") for title, value in rows if value]
+    found = by + [(title, f"{value:g}") for title, value in rows if value]
     found += flat(config.teacher, "Teacher: ") if config.teacher else []
     return found + ([("Processes", count(config.processes))] if config.processes > 1 else [])
 

@@ -79,8 +79,8 @@ def begin(
     work = new_work(module, data, options, teacher, team)
     state = checkpoint.take(work.trainee, ())
     if team.leads:
-        if work.feed.note:
-            listener.note(work.feed.note)
+        for note in work.notes:
+            listener.note(note)
         with claim.filling() as folder:
             write_json(folder / "environment.json", describe_environment(work.config.device))
             write_json(folder / "augmentation.json", to_dict(work.augmentation))

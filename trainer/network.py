@@ -31,6 +31,10 @@ class Network:
         self.module = module.to(self.device, memory_format=self._format)  # type: ignore[call-overload]
         self._trained = self.module
         if team.size > 1:
+            if self.device.type == "cuda":
+                # Torch has none for CPUs: there each process normalises its own part of a batch.
+                convert = nn.SyncBatchNorm.convert_sync_batchnorm
+                self.module = convert(self.module)  # type: ignore[no-untyped-call]
             self._trained = nn.parallel.DistributedDataParallel(self.module)
         self._dtype = DTYPES.get(config.precision)
         mean, std = (
@@ -40,7 +44,7 @@ class Network:
         self._shift = (-mean / std).view(1, -1, 1, 1)
 
     def scores(self, images: torch.Tensor, *, training: bool = False) -> torch.Tensor:
-        """Return float32 scores (N, classes) for images (N, H, W, 3) with levels in 0..255.
+        """Return float32 scores (N, classes) for images (N, H, W, C) with levels in 0..255.
 
         Args:
             images: uint8 or float, on any device.
@@ -97,7 +101,7 @@ def choose_speed(
         module: the network.
         config: a recipe, of which precision and memory format are left open.
         ways: of `precision.candidates`.
-        images: some, (N, H, W, 3) uint8.
+        images: some, (N, H, W, C) uint8.
         labels: theirs, (N,).
 
     Raises:
@@ -146,6 +150,6 @@ def _as_model_errors() -> Iterator[None]:
     except Exception as error:
         raise ModelError(
             "the network fails on a batch of training images",
-            expected="forward and backward to run on images (N, 3, 32, 32)",
+            expected="forward and backward to run on the data's images",
             found=f"{type(error).__name__}: {error}",
         ) from error

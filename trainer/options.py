@@ -37,6 +37,10 @@ class Options:
     step_times: int = 2
     """How often it falls."""
     label_smoothing: float = 0.05
+    augment: str = ""
+    """A source of `augment_source.load_pipeline`."""
+    augment_with: str = "auto"
+    """One of `feed.BACK_ENDS`."""
     mixup: float = 0.0
     cutmix: float = 0.0
     average: float = 0.0
@@ -88,6 +92,8 @@ def make_config(
         optimizer=_optimizer(options),
         schedule=_schedule(options),
         label_smoothing=options.label_smoothing,
+        augment=options.augment,
+        augment_with=options.augment_with,
         precision=speed.precision,
         mixup=options.mixup,
         cutmix=options.cutmix,

@@ -75,6 +75,10 @@ class RunConfig:
     label_smoothing: float
     precision: str
     """`float32`, `bfloat16` or `float16`."""
+    augment: str = ""
+    """Where the augmentation was asked from; empty for the assignment's, or what suits the data."""
+    augment_with: str = "albumentations"
+    """What augments: `torch` or `albumentations`."""
     mixup: float = 0.0
     """Alpha of mixup; 0 for none."""
     cutmix: float = 0.0

@@ -62,14 +62,19 @@ def asked_for() -> Team:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[Team]:
-    """Meet the other processes: over NCCL between GPUs, one for each, over gloo between CPUs."""
+def joined(device: str, *, alone: bool = False) -> Iterator[Team]:
+    """Meet the other processes: over NCCL between GPUs, one for each, over gloo between CPUs.
+
+    Args:
+        device: `cpu` or `cuda`.
+        alone: take the GPU that is this process's, but train without the others.
+    """
     team = asked_for()
-    if team.size == 1:
-        yield team
-        return
-    if device == "cuda":
+    if device == "cuda" and team.size > 1:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    if alone or team.size == 1:
+        yield ALONE
+        return
     distributed.init_process_group("nccl" if device == "cuda" else "gloo")
     try:
         yield team

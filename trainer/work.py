@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from cifar_report.analyzer.errors import UsageError
-from cifar_report.trainer.augment import assignment_pipeline, describe
+from cifar_report.trainer.augment import describe
+from cifar_report.trainer.augment_source import load_pipeline
 from cifar_report.trainer.averages import make_average
 from cifar_report.trainer.epoch import Trainee
 from cifar_report.trainer.feed import Feed, make_feed
@@ -44,6 +45,8 @@ class Work:
     validation: Split | None
     augmentation: Augmentation
     feed: Feed
+    notes: tuple[str, ...]
+    """What the user should know of the augmentation."""
     team: Team
 
 
@@ -114,12 +117,22 @@ def _put_together(
     workers: int | None,
     team: Team,
 ) -> Work:
-    pipeline = assignment_pipeline(config.data, mirror=data.mirrored_is_same)
+    pipeline = load_pipeline(
+        config.augment, config.data, mirror=data.mirrored_is_same, assignment=config.assignment
+    )
     network = Network(module, config, team)
     average = make_average(network.module, config.average) if config.average else None
     plan = EpochPlan(len(data.train.labels), config.batch_size, config.seed, team.rank, team.size)
+    feed = make_feed(
+        data.train,
+        pipeline.compose,
+        plan,
+        device=config.device,
+        back_end=config.augment_with,
+        workers=workers,
+    )
     return Work(
-        config=config,
+        config=replace(config, augment_with=feed.back_end),
         trainee=Trainee(
             network=network,
             optimizer=make_optimizer(network.module, config),
@@ -130,8 +143,9 @@ def _put_together(
         judged=Network(average.module, config) if average else network,
         data=data,
         validation=validation,
-        augmentation=describe(pipeline),
-        feed=make_feed(data.train, pipeline, plan, device=config.device, workers=workers),
+        augmentation=describe(pipeline.compose),
+        feed=feed,
+        notes=(*pipeline.notes, *([feed.note] if feed.note else [])),
         team=team,
     )
 

@@ -9,9 +9,12 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
+from safetensors.torch import load_file
 
+from cifar_report.analyzer.load import load_model
 from cifar_report.cli.main import main
 from cifar_report.trainer.run import read_run
 
@@ -271,6 +274,44 @@ def test_two_processes_cannot_write_one_run(place):
             assert result.exit_code == 2
             assert f"found:    process {process.pid} on" in result.stderr
         process.kill()
+
+
+GROUPS = """
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Conv2d(3, 4, 3, stride=4), nn.GroupNorm(2, 4), nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3),
+        )
+"""
+
+
+def test_two_processes_train_one_network_as_one_process_does(place):
+    """Over gloo, for 60 steps, of which each ends with a batch that can't be halved."""
+    (place / "net.py").write_text(GROUPS)
+    options = ["net.py", "--data", "colours", "--batch-size", 9, "--epochs", 20, "--lr", 0.05, *FAST]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launch, "-m", "cifar_report.cli", "train", *map(str, options), "--out", "two"]
+    world = {**os.environ, "OMP_NUM_THREADS": "1"}
+    two = subprocess.run(command, capture_output=True, text=True, env=world)
+    assert two.returncode == 0, two.stderr
+    one = call(*options, "--out", "one")
+    assert one.exit_code == 0, one.stderr
+    assert two.stdout.count("test accuracy") == 1
+    assert two.stdout.splitlines()[-1] == "two"
+    torch.manual_seed(0)
+    begun = load_model(str(place / "net.py")).module.state_dict()
+    ends = [load_file(place / name / "checkpoint.safetensors") for name in ("one", "two")]
+    for name, first in begun.items():
+        moved, apart = (ends[0][name] - first).norm(), (ends[0][name] - ends[1][name]).norm()
+        assert apart < 1e-3 * moved, name
+    one, two = (read_run(place / name) for name in ("one", "two"))
+    assert (one.config.processes, two.config.processes) == (1, 2)
+    assert {epoch.train_count for epoch in two.history} == {24}
+    assert {epoch.test_count for epoch in two.history} == {12}
+    assert len(one.history) * 3 == 60
 
 
 def wait_for(path, lines):

@@ -1,0 +1,182 @@
+"""Options from a file, several seeds, and progress that a program reads."""
+
+import json
+import statistics
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from scipy import stats
+
+from cifar_report.analyzer.errors import UsageError
+from cifar_report.cli.main import main
+from cifar_report.cli.seeds import parse_seeds
+from cifar_report.trainer.run import read_run
+from cifar_report.trainer.spread import spread
+
+NETWORK = """
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Conv2d(3, 4, 3, stride=4), nn.BatchNorm2d(4), nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3),
+        )
+"""
+FAST = ["--precision", "float32", "--memory-format", "channels_last", "--workers", "0"]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(NETWORK)
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("test", 7)):
+        for channel, name in enumerate(("red", "green", "blue")):
+            folder = tmp_path / "colours" / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 200, (32, 32, 3), dtype=np.uint8)
+                pixels[..., channel] += 40
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return tmp_path
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, ["train", *map(str, arguments)])
+
+
+def train(*arguments):
+    return call("net.py", "--data", "colours", "--epochs", 2, *FAST, *arguments)
+
+
+def test_a_file_gives_defaults_and_the_command_line_overrides_them(place):
+    (place / "settings.toml").write_text(
+        'model = "net.py"\ndata = "colours"\nepochs = 2\nlr = 0.05\noptimizer = "adamw"\n'
+        'batch_size = 8\nema = 0.9\nflip-test = true\nrequire = ["params < 1k", "epochs <= 2"]\n'
+    )
+    result = call("--config", "settings.toml", *FAST, "--out", "run", "--lr", 0.01)
+    assert result.exit_code == 0, result.stderr
+    config = read_run(place / "run").config
+    assert (config.optimizer["name"], config.schedule["peak"], config.batch_size) == ("AdamW", 0.01, 8)
+    assert (config.average, config.flip_test, config.epochs) == (0.9, True, 2)
+    assert config.constraints == ("params < 1k", "epochs <= 2")
+    again = call(*config.command.replace("'", "").split()[2:4], "--data", "colours", "--out", "x", "--help")
+    assert again.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("learning = 0.1", "no option's name in learning"),
+        ("epochs = 2.5", "2.5"),
+        ('epochs = "many"', "many"),
+        ('optimizer = "adam"', "adam"),
+        ("lr = ", "can't be read"),
+        ("[train]\nlr = 1", "no option's name in train"),
+        ("lr = 2020-01-01", "a date in lr"),
+        ('resume = "x"', "no option's name in resume"),
+    ],
+)
+def test_a_wrong_file_is_one_message(place, content, words):
+    (place / "settings.toml").write_text(content)
+    result = call("--config", "settings.toml", "--data", "colours", "--out", "run")
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert result.stderr.count("error:") == 1
+    assert not (place / "run").exists()
+
+
+def test_the_recorded_command_has_every_choice(place):
+    options = ["--seed", 0, "--weight-decay", 0, "--schedule", "step", "--val", 3, "--lr", 0.123456789]
+    assert train(*options, "--out", "run").exit_code == 0
+    command = read_run(place / "run").config.command
+    for words in ("--seed 0", "--weight-decay 0.0", "--schedule step", "--val 3", "--lr 0.123456789"):
+        assert words in command
+    assert "--mixup" not in command
+
+
+def test_seeds_give_a_run_each_and_their_mean(place):
+    result = train("--seeds", "0-2", "--out", "runs/three", "--require", "params < 1k")
+    assert result.exit_code == 0, result.stderr
+    runs = [read_run(place / "runs" / "three" / f"seed-{seed}") for seed in range(3)]
+    assert [run.config.seed for run in runs] == [0, 1, 2]
+    accuracies = [run.metrics.accuracy for run in runs]
+    found = json.loads((place / "runs" / "three" / "seeds.json").read_text())["results"]
+    assert found["test_accuracy"] == accuracies
+    assert found["mean"] == pytest.approx(statistics.fmean(accuracies))
+    assert f"test accuracy {found['mean']:.2f} % ± {found['half_width']:.2f}" in result.stdout
+    assert result.stdout.splitlines()[-1] == "runs/three"
+    single = train("--seed", 1, "--out", "single")
+    assert single.exit_code == 0
+    names = (place / "single", place / "runs" / "three" / "seed-1")
+    first, second = ((name / "checkpoint.safetensors").read_bytes() for name in names)
+    assert first == second
+
+
+def test_seeds_are_shared_out_over_processes_and_resumed(place, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    result = train("--seeds", "0-2", "--out", "out")
+    assert "other seeds are still to come" in result.stderr
+    assert sorted(path.name for path in (place / "out").iterdir()) == ["seed-1", "seeds.json"]
+    before = (place / "out" / "seed-1" / "checkpoint.safetensors").stat().st_mtime_ns
+    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.delenv("RANK")
+    result = call("--resume", "out")
+    assert result.exit_code == 0, result.stderr
+    assert "mean of 3 seeds" in result.stdout
+    assert (place / "out" / "seed-1" / "checkpoint.safetensors").stat().st_mtime_ns == before
+
+
+def test_seeds_that_miss_a_constraint_decide_the_exit_code(place):
+    assert train("--seeds", "0,1", "--out", "out", "--require", "test_accuracy >= 101").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("0-4", (0, 1, 2, 3, 4)), ("3,1", (1, 3)), ("0, 7-8,8", (0, 7, 8))]
+)
+def test_seeds_are_read(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "3", "a-b", "-1", "4-2", "1-", "1;2"])
+def test_seeds_that_are_none_or_one_are_refused(text):
+    with pytest.raises(UsageError):
+        parse_seeds(text)
+
+
+def test_the_interval_is_students():
+    values = [81.0, 82.5, 80.2, 81.7]
+    low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
+    found = spread(values)
+    assert (found.mean - found.half_width, found.mean + found.half_width) == pytest.approx((low, high))
+
+
+def test_progress_as_json_is_an_object_per_line(place):
+    result = train("--progress", "json", "--batch-size", 8, "--out", "run")
+    events = [json.loads(line) for line in result.stderr.splitlines()]
+    epochs = [event for event in events if event["event"] == "epoch"]
+    lines = (place / "run" / "history.jsonl").read_text().splitlines()
+    assert [{**json.loads(line), "event": "epoch", "epochs": 2} for line in lines] == epochs
+    steps = [event for event in events if event["event"] == "step"]
+    assert steps[-1]["seconds_left"] == 0
+    assert steps[-1]["step"] == steps[-1]["steps"] == 3
+    assert {"images_per_second", "data_wait", "loss"} <= set(steps[-1])
+
+
+def test_no_progress_is_silence(place):
+    assert train("--progress", "none", "--out", "run").stderr == ""
+
+
+def test_history_is_written_as_csv_too(place):
+    import csv
+
+    train("--out", "run")
+    with (place / "run" / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    history = read_run(place / "run").history
+    assert [float(row["test_accuracy"]) for row in rows] == [epoch.test_accuracy for epoch in history]
+    assert {row["validation_loss"] for row in rows} == {""}
