@@ -9,11 +9,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cifar_report.reporter import dataset, goals, network, results, training
+from cifar_report.reporter import attention, dataset, goals, network, results, training
+from cifar_report.reporter.absent import missing_pictures
+from cifar_report.reporter.sections import SECTIONS, Section
 from cifar_report.reporter.tables import Table, settings
 from cifar_report.reporter.wording import NOT_MEASURED, count, field_pixels, flat, millions, one_line, percent
 
 if TYPE_CHECKING:
+    from cifar_report.reporter.author import Author
     from cifar_report.reporter.facts import Facts
     from cifar_report.trainer.records import RunConfig
 
@@ -45,6 +48,10 @@ class Document:
 
     title: str
     subtitle: str
+    author: Author | None
+    """Who hands the report in; None where that wasn't said."""
+    sections: tuple[Section, ...]
+    """Which parts to print, in this order."""
     key_figures: tuple[KeyFigure, ...]
     goals: goals.Goals
     assignment: str
@@ -53,20 +60,31 @@ class Document:
     network: network.Network
     training: training.Training
     results: results.Results
+    attention: attention.Attention
     environment: Table | None
     command: str
     """Empty where the run doesn't know it."""
     weights: str
     limits: tuple[str, ...]
+    absent: dict[str, str]
+    """Why a picture is not there, by the picture's key."""
     version: str
 
 
-def compose(facts: Facts, version: str) -> Document:
+def compose(
+    facts: Facts,
+    version: str,
+    *,
+    author: Author | None = None,
+    sections: tuple[Section, ...] = SECTIONS,
+) -> Document:
     """Put all facts into words.
 
     Args:
         facts: what `facts.gather` returned.
         version: of this program, for the last line.
+        author: who hands the report in.
+        sections: which parts to print, in this order.
     """
     config = facts.run.config
     name = _model_name(facts)
@@ -74,18 +92,22 @@ def compose(facts: Facts, version: str) -> Document:
     return Document(
         title=f"{name} on {one_line(config.data.name)}",
         subtitle=_subtitle(facts),
+        author=author,
+        sections=sections,
         key_figures=_key_figures(facts),
         goals=goals.describe(facts.verdicts),
         assignment=_assignment_title(config.assignment),
         assignment_text=_prose(str((config.assignment or {}).get("prose", ""))),
         dataset=dataset.describe(config, facts.run.augmentation),
-        network=network.describe(facts.run.analysis),
+        network=network.describe(facts.run.analysis, facts.measured),
         training=training.describe(facts.run),
         results=results.describe(facts),
+        attention=attention.describe(facts.measured, config.data.classes),
         environment=settings("Environment", environment, "Part") if environment else None,
         command=one_line(config.command),
         weights=facts.weights_sha256 or NOT_MEASURED + ": the run folder has no weights",
         limits=_limits(facts),
+        absent=missing_pictures(facts),
         version=version,
     )
 

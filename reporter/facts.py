@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.reporter.consistency import contradictions, prediction_contradictions, sample_contradictions
+from cifar_report.reporter.measured import Measured, measure
 
 if TYPE_CHECKING:
     from cifar_report.analyzer.constraints import Verdict
@@ -28,15 +29,15 @@ class Samples:
     """Images kept for the pictures, uint8, channels last."""
 
     images: NDArray[np.uint8]
-    """Training images of shape (N, H, W, 3)."""
+    """Training images of shape (N, H, W, C), of 1 or 3 channels."""
     labels: NDArray[np.int64]
     """Their classes, shape (N,)."""
     before: NDArray[np.uint8]
-    """Training images before augmentation, shape (M, H, W, 3)."""
+    """Training images before augmentation, shape (M, H, W, C)."""
     after: NDArray[np.uint8]
     """The same images after it."""
     test_images: NDArray[np.uint8]
-    """Misclassified test images of shape (K, H, W, 3)."""
+    """Misclassified test images of shape (K, H, W, C)."""
     test_index: NDArray[np.int64]
     """Their positions in the test split, shape (K,)."""
 
@@ -61,6 +62,8 @@ class Facts:
     predictions: Predictions | None
     weights_sha256: str | None
     """Of the checkpoint file's bytes."""
+    measured: Measured
+    """On the network itself, built again with these weights."""
 
 
 def gather(folder: Path) -> Facts:
@@ -92,6 +95,7 @@ def gather(folder: Path) -> Facts:
         samples=samples,
         predictions=predictions,
         weights_sha256=_sha256(folder / WEIGHTS),
+        measured=measure(run, samples, predictions, folder / WEIGHTS),
     )
 
 

@@ -71,6 +71,14 @@ def field_boxes(analysis: Analysis, limit: int = SHOWN) -> tuple[FieldBox, ...]:
     return tuple(_thinned(grown, limit))
 
 
+def can_draw(analysis: Analysis) -> bool:
+    """Tell whether there is an image, and a field on it."""
+    try:
+        return bool(field_boxes(analysis))
+    except UsageError:
+        return False
+
+
 def draw_boxes(analysis: Analysis, image: Image, theme: Theme) -> Figure:
     """Draw the fields of layers as boxes on an image (height, width, 3) of the network's input size."""
     boxes = field_boxes(analysis)

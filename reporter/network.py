@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cifar_report.reporter.tables import Column, Table
+from cifar_report.reporter.tables import Column, Table, settings
 from cifar_report.reporter.wording import (
     TIMES,
     byte_size,
@@ -22,6 +22,7 @@ from cifar_report.reporter.wording import (
 
 if TYPE_CHECKING:
     from cifar_report.analyzer.analysis import Analysis, Finding, Layer
+    from cifar_report.reporter.measured import Measured
 
 CONVENTIONS = (
     "MACs are the multiply-accumulates of convolution, linear, matrix and attention products for one image;"
@@ -32,6 +33,8 @@ CONVENTIONS = (
     "The receptive field is in pixels of the input and theoretical: it isn't clipped at the image's border,"
     " so it can be larger than the image. The centre of the first pixel is 0.",
     "Backwards is the receptive field of the network's output with respect to that layer's input.",
+    "Density is the share of the field's pixels from which a path leads to the unit; the effective field is"
+    " where the gradient of the trained network's middle unit lies.",
 )
 """What the figures mean; a figure without its convention is useless."""
 
@@ -47,6 +50,11 @@ class Network:
     totals: Table
     layers: Table
     fields: Table
+    coverage: Table | None
+    """How fully the field is used: density, alignment of branches, the effective field; None where that
+    wasn't measured."""
+    coverage_absent: str
+    """Why not."""
     conventions: tuple[str, ...]
     structures: Table | None
     """None where nothing was found."""
@@ -55,8 +63,8 @@ class Network:
     """What limits the figures: operators without a rule, modules never called, tracing on real tensors."""
 
 
-def describe(analysis: Analysis) -> Network:
-    """Turn an analysis into tables and sentences."""
+def describe(analysis: Analysis, measured: Measured) -> Network:
+    """Turn an analysis, and what was measured on the trained network, into tables and sentences."""
     from cifar_report.analyzer.summary import torchsummary_table
 
     return Network(
@@ -66,6 +74,8 @@ def describe(analysis: Analysis) -> Network:
         totals=_totals(analysis),
         layers=_layers(analysis),
         fields=_fields(analysis),
+        coverage=_coverage(measured),
+        coverage_absent=measured.coverage if isinstance(measured.coverage, str) else "",
         conventions=CONVENTIONS,
         structures=_findings("Structures found", [f for f in analysis.findings if f.found]),
         near_misses=_findings(
@@ -169,6 +179,26 @@ def _fields(analysis: Analysis) -> Table:
     )
     columns = (Column("Where"), Column("Receptive field"), Column("Visible part"))
     return Table("The network's receptive field", columns, rows)
+
+
+def _coverage(measured: Measured) -> Table | None:
+    from cifar_report.analyzer.summary_coverage import coverage_lines
+
+    if isinstance(measured.coverage, str):
+        return None
+    rows = [(label, one_line(text)) for label, text in coverage_lines(measured.coverage)]
+    rows.append(("Effective field", _effective(measured)))
+    return settings("How much of the field reaches the unit", rows, "Figure")
+
+
+def _effective(measured: Measured) -> str:
+    field = measured.effective
+    if isinstance(field, str):
+        return f"not measured: {field}"
+    sides = " and ".join(
+        f"{share:g} % of the gradient within {extent(field.extent(share / 100))} px" for share in (50, 95.45)
+    )
+    return f"{sides}, around the middle unit before global pooling, over {plural(field.images, 'image')}"
 
 
 def _findings(caption: str, findings: list[Finding]) -> Table | None:

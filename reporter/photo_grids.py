@@ -43,7 +43,7 @@ def draw_samples(images: Images, labels: NDArray[np.int64], classes: Sequence[st
         x, y = MARGIN + column * block, MARGIN + row * step
         axes.text(x, y + size / 2, name, va="center", fontsize=10, color=theme.ink)
         for place, image in enumerate(images[labels == index][:PER_CLASS]):
-            _place(axes, image, x + 0.97 + place * step, y, size)
+            put(axes, image, x + 0.97 + place * step, y, size)
     return made
 
 
@@ -72,8 +72,8 @@ def draw_augmentation(before: Images, after: Images, theme: Theme) -> Figure:
         if place == 0:
             axes.text(MARGIN, y + size / 2, "before", va="center", fontsize=10, color=theme.muted)
             axes.text(MARGIN, y + step + size / 2, "after", va="center", fontsize=10, color=theme.ink)
-        _place(axes, before[index], x, y, size)
-        _place(axes, after[index], x, y + step, size)
+        put(axes, before[index], x, y, size)
+        put(axes, after[index], x, y + step, size)
     return made
 
 
@@ -98,7 +98,7 @@ def draw_mistakes(images: Images, mistakes: Sequence[Mistake], theme: Theme) -> 
     for index, (image, mistake) in enumerate(shown):
         row, place = divmod(index, MISTAKES_IN_ROW)
         x, y = MARGIN + place * across, MARGIN + row * down
-        _place(axes, image, x, y, size)
+        put(axes, image, x, y, size)
         axes.text(x, y + size + 0.17, f"is {truths[index]}", va="center", fontsize=9, color=theme.ink)
         guess = f"taken for {guesses[index]}"
         axes.text(x, y + size + 0.34, guess, va="center", fontsize=9, color=theme.second)
@@ -116,8 +116,8 @@ def describe_mistakes(mistakes: Sequence[Mistake]) -> str:
     return f"{plural(len(parts), 'misclassified test image')}: {listing(parts)}."
 
 
-def _place(axes: Axes, image: Images, x: float, y: float, size: float) -> None:
-    """Put an image (H, W, 3) into a square of `size` with its top left corner at x, y."""
+def put(axes: Axes, image: Images, x: float, y: float, size: float) -> None:
+    """Put an image (H, W, C) into a square of `size` with its top left corner at x, y."""
     height, width = image.shape[:2]
     longest = max(height, width)
     wide, high = size * width / longest, size * height / longest
@@ -127,5 +127,10 @@ def _place(axes: Axes, image: Images, x: float, y: float, size: float) -> None:
 
 def _picture(axes: Axes, image: Images, extent: tuple[float, float, float, float]) -> AxesImage:
     picture = AxesImage(axes, extent=extent, interpolation="none", origin="upper")
-    picture.set_data(image)
+    picture.set_data(colours(image))
     return picture
+
+
+def colours(image: Images) -> Images:
+    """Return an image of 1 or 3 channels as one of 3."""
+    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image

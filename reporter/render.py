@@ -9,7 +9,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2 import (
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PackageLoader,
+    PrefixLoader,
+    StrictUndefined,
+    pass_context,
+)
 from jinja2.runtime import Context
 from markupsafe import Markup
 
@@ -28,18 +36,39 @@ class Source:
     caption: str
     light: str
     dark: str
+    plot: str = ""
+    """The same in characters, where there is such a thing."""
 
 
-def readme(document: Document, pictures: Mapping[str, Picture | None]) -> str:
-    """Return README.md; pictures are files beside it."""
+def readme(
+    document: Document,
+    pictures: Mapping[str, Picture | None],
+    *,
+    inline: bool = False,
+    templates: Path | None = None,
+) -> str:
+    """Return README.md; pictures are files beside it.
+
+    Args:
+        document: what to say.
+        pictures: by key; None where there is none.
+        inline: put words and plots of characters in the place of pictures.
+        templates: a folder with templates of the user's, which come first.
+    """
     sources = {key: _relative(picture) if picture else None for key, picture in pictures.items()}
-    return _render("report.md.j2", document, sources)
+    return _render("report.md.j2", templates, document=document, pictures=sources, inline=inline)
 
 
-def html(document: Document, pictures: Mapping[str, Picture | None], folder: Path) -> str:
+def html(
+    document: Document,
+    pictures: Mapping[str, Picture | None],
+    folder: Path,
+    *,
+    templates: Path | None = None,
+) -> str:
     """Return report.html with every picture inside, read from beneath `folder`."""
     sources = {key: _embedded(picture, folder) if picture else None for key, picture in pictures.items()}
-    return _render("report.html.j2", document, sources)
+    return _render("report.html.j2", templates, document=document, pictures=sources)
 
 
 def escapes(template: str | None) -> bool:
@@ -66,10 +95,13 @@ def finish(context: Context, value: Any) -> Any:
     return escape.markdown(str(value))
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
+@lru_cache(maxsize=4)
+def _environment(templates: Path | None) -> Environment:
+    ours = PackageLoader("cifar_report.templates", "")
+    theirs = [FileSystemLoader(templates)] if templates else []
     environment = Environment(
-        loader=PackageLoader("cifar_report.templates", ""),
+        # A user's template extends the one of the same name that it hides under this prefix.
+        loader=ChoiceLoader([*theirs, ours, PrefixLoader({"cifar-report": ours})]),
         undefined=StrictUndefined,
         autoescape=escapes,
         finalize=finish,
@@ -88,12 +120,14 @@ def _environment() -> Environment:
     return environment
 
 
-def _render(template: str, document: Document, sources: Mapping[str, Source | None]) -> str:
-    return _environment().get_template(template).render(document=document, pictures=sources)
+def _render(template: str, templates: Path | None, **values: Any) -> str:
+    return _environment(templates).get_template(template).render(**values)
 
 
 def _relative(picture: Picture) -> Source:
-    return Source(picture.alt, picture.caption, picture.light.as_posix(), picture.dark.as_posix())
+    return Source(
+        picture.alt, picture.caption, picture.light.as_posix(), picture.dark.as_posix(), picture.plot
+    )
 
 
 def _embedded(picture: Picture, folder: Path) -> Source:

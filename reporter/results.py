@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cifar_report.reporter import calibration
+from cifar_report.reporter.calibration import CalibrationWords
 from cifar_report.reporter.tables import Column, Table
 from cifar_report.reporter.wording import count, one_line, percent, plural
 
@@ -48,6 +50,9 @@ class Results:
     mistake_table: Table | None
     mistakes_absent: str
     """Why there is no such table, where there is none."""
+    calibration: CalibrationWords
+    seeds: str
+    """How many seeds the accuracy is of, and the interval that is known."""
 
 
 def describe(facts: Facts) -> Results:
@@ -63,6 +68,8 @@ def describe(facts: Facts) -> Results:
         mistakes=mistakes,
         mistake_table=_mistake_table(mistakes),
         mistakes_absent=_mistakes_absent(metrics),
+        calibration=calibration.describe(metrics),
+        seeds=_seeds(facts.run),
     )
 
 
@@ -107,7 +114,6 @@ def _sentences(metrics: Metrics) -> tuple[str, ...]:
         " (Wilson's 95 % interval); the seed adds to that.",
         f"Mean of the classes' accuracies: {percent(mean)}. Test loss: {metrics.loss:.4f}.",
         _best(metrics),
-        *_calibration(metrics),
         *_flip_test(metrics),
     )
 
@@ -121,22 +127,23 @@ def _best(metrics: Metrics) -> str:
     )
 
 
-def _calibration(metrics: Metrics) -> tuple[str, ...]:
-    if metrics.calibration is None:
-        return ()
-    error, bins = metrics.calibration.error, len(metrics.calibration.bins)
-    return (
-        f"Calibration: over {bins} bins of confidence, confidence and accuracy are {100 * error:.2f} points"
-        " apart on average (expected calibration error).",
-    )
-
-
 def _flip_test(metrics: Metrics) -> tuple[str, ...]:
     if metrics.flip_test is None:
         return ()
     return (
         f"With each test image judged together with its mirror image: {percent(metrics.flip_test.accuracy)}"
         f" ({metrics.flip_test.correct:,} of {metrics.count:,}). This is not the result above.",
+    )
+
+
+def _seeds(run: Run) -> str:
+    if run.metrics is None:
+        return f"One seed, {run.config.seed}, and no accuracy yet."
+    low, high = wilson(run.metrics.correct, run.metrics.count)
+    return (
+        f"One seed, {run.config.seed}: {percent(run.metrics.accuracy)}, of which the number of test images"
+        f" leaves open {low:.2f} to {high:.2f} %. How much other seeds differ is not measured: train with"
+        " some, and `cifar-report report RUN1 RUN2 ...` gives mean and interval."
     )
 
 

@@ -113,11 +113,14 @@ def sheet(figure: Figure) -> Axes:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write SVG or PNG, by the name's ending, without a date."""
+    """Write SVG, PDF or PNG, by the name's ending, without a date."""
+    paper = figure.get_facecolor()
     if path.suffix == ".svg":
-        figure.savefig(path, format="svg", facecolor=figure.get_facecolor(), metadata={"Date": None})
+        figure.savefig(path, format="svg", facecolor=paper, metadata={"Date": None})
+    elif path.suffix == ".pdf":
+        figure.savefig(path, format="pdf", facecolor=paper, metadata={"CreationDate": None})
     else:
-        figure.savefig(path, format="png", dpi=PNG_DPI, facecolor=figure.get_facecolor())
+        figure.savefig(path, format="png", dpi=PNG_DPI, facecolor=paper)
 
 
 def drawable(names: Sequence[str], longest: int) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from cifar_report.analyzer.analysis import Analysis, FieldTotals, Finding, Layer, ReceptiveField, Totals
+from cifar_report.trainer.calibration import calibrate
 from cifar_report.trainer.records import (
     Augmentation,
     ClassAccuracy,
@@ -208,6 +209,7 @@ def metrics(classes: tuple[str, ...], log: list[Epoch]) -> Metrics:
         per_class=tuple(rows),
         confusion=tuple(tuple(int(cell) for cell in row) for row in matrix),
         seconds=6.0,
+        calibration=calibrate(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), labels),
     )
 
 

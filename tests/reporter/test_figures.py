@@ -12,8 +12,12 @@ from PIL import Image
 from cifar_report.analyzer.analysis import Analysis
 from cifar_report.reporter import figures, theme
 from cifar_report.reporter.facts import Facts, gather
+from cifar_report.reporter.measured import Measured
 from cifar_report.trainer.run import read_run
 
+FROM_THE_NETWORK = {"diagram", "effective_field", "attention"}
+"""What the made-up run lacks, because there is no network behind it."""
+SAMPLE = Path(__file__).parents[2] / "sample_reports" / "digits"
 NAMES_THAT_MATPLOTLIB_COULD_MISREAD = ("$x$ \\frac", "🐱", "猫", "_hidden", "a" * 60, "<b>", "")
 
 
@@ -22,6 +26,11 @@ def all_files(pictures: dict[str, figures.Picture | None], folder: Path) -> list
     return [
         folder / path for picture in pictures.values() if picture for path in (picture.light, picture.dark)
     ]
+
+
+def missing(pictures: dict[str, figures.Picture | None]) -> set[str]:
+    """Return the keys without a picture."""
+    return {key for key, picture in pictures.items() if picture is None}
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +44,10 @@ def drawn(tmp_path_factory: pytest.TempPathFactory, synthetic: dict[str, Any]) -
 def test_a_complete_run_gets_every_picture_in_both_variants(drawn: tuple[dict[str, Any], Path]) -> None:
     pictures, folder = drawn
     assert set(pictures) == set(figures.KEYS)
-    assert None not in pictures.values()
+    assert missing(pictures) == FROM_THE_NETWORK
     names = {path.name for path in all_files(pictures, folder)}
     assert names == {path.name for path in (folder / "figures").iterdir()}
-    assert len(names) == 2 * len(figures.KEYS)
+    assert len(names) == 2 * (len(figures.KEYS) - len(FROM_THE_NETWORK))
 
 
 def test_pictures_have_the_common_width_and_something_on_them(drawn: tuple[dict[str, Any], Path]) -> None:
@@ -95,7 +104,7 @@ def test_every_colour_that_letters_have_stands_out_from_the_paper(variant: theme
 
 
 def test_alt_texts_say_the_figures(drawn: tuple[dict[str, Any], Path]) -> None:
-    alts = {key: picture.alt for key, picture in drawn[0].items()}
+    alts = {key: picture.alt for key, picture in drawn[0].items() if picture}
     assert "80.00 % in the last, 4; the best is 81.00 % in epoch 3" in alts["curves"]
     assert "circle 80.0 %, square 80.0 % and cross 80.0 %" in alts["per_class"]
     assert "24 of 30" in alts["confusion"]
@@ -112,13 +121,17 @@ def test_confidence_is_the_softmax_of_the_guess(drawn: tuple[dict[str, Any], Pat
 
 def test_an_interrupted_run_gets_only_what_it_has(write_run: Callable[..., Path], tmp_path: Path) -> None:
     pictures = figures.draw_all(gather(write_run(tmp_path / "run", done=2)), tmp_path)
-    assert {key for key, picture in pictures.items() if picture} == {"receptive_field", "curves"}
+    assert {key for key, picture in pictures.items() if picture} == {
+        "receptive_field",
+        "field_boxes",
+        "curves",
+    }
 
 
 def test_names_are_drawn_as_text_whatever_they_are(write_run: Callable[..., Path], tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", classes=NAMES_THAT_MATPLOTLIB_COULD_MISREAD)
     pictures = figures.draw_all(gather(folder), tmp_path)
-    assert None not in pictures.values()
+    assert missing(pictures) == FROM_THE_NETWORK
 
 
 def test_undrawable_names_become_class_numbers_and_long_ones_are_cut() -> None:
@@ -129,7 +142,7 @@ def test_undrawable_names_become_class_numbers_and_long_ones_are_cut() -> None:
 def test_few_and_many_classes_fit(write_run: Callable[..., Path], tmp_path: Path, classes: int) -> None:
     names = tuple(f"kind {number}" for number in range(classes))
     pictures = figures.draw_all(gather(write_run(tmp_path / "run", classes=names)), tmp_path)
-    assert None not in pictures.values()
+    assert missing(pictures) == FROM_THE_NETWORK
 
 
 def test_one_epoch_and_losses_that_are_no_numbers_can_be_drawn(
@@ -151,5 +164,16 @@ def test_a_network_without_a_local_field_has_no_growth_picture(
         layer["receptive_field"] = {"kind": "unknown", "cause": "grid_sample"}
     folder = synthetic["write_run"](tmp_path / "run", done=2)
     (folder / "analysis.json").write_text(Analysis.from_dict(data).to_json(), encoding="utf-8")
-    facts = Facts(read_run(folder), (), None, None, None)
-    assert figures.draw_all(facts, tmp_path)["receptive_field"] is None
+    facts = Facts(read_run(folder), (), None, None, None, Measured("none", "none", "none", ""))
+    drawn = figures.draw_all(facts, tmp_path)
+    assert drawn["receptive_field"] is None
+    assert drawn["field_boxes"] is None
+
+
+def test_a_run_with_its_network_gets_the_pictures_that_take_one(tmp_path: Path) -> None:
+    drawn = figures.draw_all(gather(SAMPLE), tmp_path)
+    assert missing(drawn) <= {"calibration"}
+    alts = {key: picture.alt for key, picture in drawn.items() if picture}
+    assert "document_003" in alts["diagram"]
+    assert "averaged over 16 images" in alts["effective_field"]
+    assert alts["attention"].startswith("Where the network looks, on 10 images: ")

@@ -49,7 +49,11 @@ def test_pictures_of_an_earlier_report_that_are_gone_are_removed(quick_run: Path
     (quick_run / "history.jsonl").unlink()
     write_report(quick_run)
     names = {path.name for path in (quick_run / "figures").iterdir()}
-    assert names == {"mine.png", "receptive_field-light.svg", "receptive_field-dark.svg"}
+    assert names == {
+        "mine.png",
+        *(f"receptive_field-{variant}.svg" for variant in ("light", "dark")),
+        *(f"field_boxes-{variant}.png" for variant in ("light", "dark")),
+    }
 
 
 @pytest.mark.parametrize("name", ["README.md", "report.html"])
