@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cifar_report.cli.seeds import run_seeds, several
-from cifar_report.cli.training import leads, run_training, summary, verdicts
+from cifar_report.cli.training import leads, run_training, summary, try_one_batch, verdicts
 from cifar_report.cli.training_options import Request, training_options
 
 EPILOG = """
@@ -41,6 +41,9 @@ def train(context: click.Context, /, **values: Any) -> None:
     from cifar_report.analyzer.constraints import exit_code
 
     request = Request(**values)
+    if request.overfit_batch:
+        click.echo(try_one_batch(request))
+        return
     if several(request):
         context.exit(exit_code(run_seeds(request)))
     run = run_training(context, request)

@@ -138,6 +138,31 @@ def _train_in(claim: Claim, request: Request, listener: Listener, alone: bool) -
             )
 
 
+def try_one_batch(request: Request) -> str:
+    """Return in words how one batch was learnt by heart.
+
+    Raises:
+        UsageError: an option or the data is wrong.
+        ModelError: the network can't be loaded or can't learn it.
+    """
+    import torch
+
+    from cifar_report.analyzer.load import load_model
+    from cifar_report.cli.progress import showing
+    from cifar_report.trainer.data import load_data
+    from cifar_report.trainer.overfit import overfit_batch
+
+    torch.manual_seed(request.seed)
+    loaded = load_model(request.model)
+    with showing(request.progress) as listener, _prints_to_stderr(), loaded.running():
+        data = load_data(request.data, listener)
+        found = overfit_batch(loaded.module, data, _options(request, loaded.name, _goals(request)))
+    return (
+        f"{found.images} images learnt by heart after {found.steps} steps: "
+        f"loss {found.first_loss:.4f} at first, {found.last_loss:.4f} now"
+    )
+
+
 Goals = tuple["dict[str, Any] | None", tuple[str, ...]]
 
 

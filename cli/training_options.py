@@ -195,6 +195,11 @@ OPTIONS = (
         show_default=True,
         help="auto measures for a second.",
     ),
+    click.option(
+        "--overfit-batch",
+        is_flag=True,
+        help="Only see whether the network can learn one batch by heart; writes nothing.",
+    ),
     click.option("--assignment", metavar="ID", help="Judge the run by an assignment: an id or a TOML file."),
     click.option(
         "--require",
@@ -231,7 +236,7 @@ OPTIONS = (
 BESIDE_RESUME = {"resume", "workers", "progress", "verbose"}
 """What may stand beside `--resume`: the rest is the run's already."""
 
-NOT_OF_THE_RUN = {*BESIDE_RESUME, "model", "config", "out", "overwrite", "seeds"}
+NOT_OF_THE_RUN = {*BESIDE_RESUME, "model", "config", "out", "overwrite", "seeds", "overfit_batch"}
 """What a command that repeats the run does without, or has in another place."""
 
 
@@ -282,6 +287,7 @@ class Request:
     workers: int | None
     progress: str
     seeds: str | None = None
+    overfit_batch: bool = False
     config: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cifar_report.trainer.extras import load_extra
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -25,10 +27,8 @@ def spread(values: Sequence[float]) -> Spread:
     Raises:
         ValueError: fewer than two values.
     """
-    from scipy.special import stdtrit
-
     if len(values) < 2:
         raise ValueError("one value has no spread")
     deviation = statistics.stdev(values)
-    quantile = float(stdtrit(len(values) - 1, 0.975))
+    quantile = float(load_extra("scipy.special", "train").stdtrit(len(values) - 1, 0.975))
     return Spread(statistics.fmean(values), deviation, quantile * deviation / math.sqrt(len(values)))

@@ -180,3 +180,11 @@ def test_history_is_written_as_csv_too(place):
     history = read_run(place / "run").history
     assert [float(row["test_accuracy"]) for row in rows] == [epoch.test_accuracy for epoch in history]
     assert {row["validation_loss"] for row in rows} == {""}
+
+
+def test_one_batch_is_learnt_by_heart_and_nothing_is_written(place):
+    before = sorted(path.name for path in place.iterdir())
+    result = train("--overfit-batch", "--lr", 0.05)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("24 images learnt by heart after ")
+    assert sorted(path.name for path in place.iterdir()) == before
