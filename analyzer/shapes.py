@@ -100,6 +100,12 @@ def dropout(args: Arguments, kwargs: Keywords) -> Shape | None:
     return args[0].shape  # type: ignore[no-any-return]
 
 
+@rule("contiguous")
+def contiguous(args: Arguments, kwargs: Keywords) -> Shape | None:
+    """Cover the common order of elements; channels last has strides of its own."""
+    return None if len(args) > 1 or kwargs else args[0].shape
+
+
 @rule("add", "sub", "mul", "div")
 def arithmetic(args: Arguments, kwargs: Keywords) -> Shape | None:
     """Cover the four operations between floats of one dtype, or of a float and a number."""

@@ -112,8 +112,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         inputs: list[Value] = []
         symbols = tuple(self.read(args, inputs))
         named = dict(zip(kwargs, self.read(kwargs.values(), inputs), strict=True)) if kwargs else {}
-        live = next((value for value in inputs if value.constant is None), None)
-        if live is None:
+        for live in inputs:
+            if live.constant is None:
+                break
+        else:
             return self.run_constant(func, op, symbols, args, kwargs)
         if op.name in LIKE and inputs[0].constant is not None and isinstance(args[1], Tensor):
             with self:
@@ -222,7 +224,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
     ) -> Tensor:
         """Record an operator whose output shape is known without running it."""
         target: Tensor = args[0]
-        if op.name in NOTHING_IN_EVAL and not args[2]:
+        handed_on = target.is_contiguous() if op.name == "contiguous" else op.name in NOTHING_IN_EVAL
+        if handed_on and args[2:3] != (True,):  # dropout that trains
             self.record(node, op, [target], "same")
         elif op.inplace:
             self.ledger.about_to_write(target, copy=False)
