@@ -30,6 +30,11 @@ class Step:
     out: Value
 
 
+_View = tuple[str, tuple[Any, ...], Value, Value, int, int]
+"""An operator with its arguments, what it is a view of, the view, which of several it is and where it starts.
+Hardly any view is ever written to, so that it becomes a `Step` when one is."""
+
+
 class Aliases:
     """Follows the views and the writes of one trace.
 
@@ -43,7 +48,7 @@ class Aliases:
         self.stack = stack
         self.viewed: set[int] = set()
         """Roots that have views."""
-        self.steps: dict[int, Step] = {}
+        self.views: dict[int, _View] = {}
         """By id of a view's value."""
         self.newest: dict[int, int] = {}
         """By root: id of the last value written."""
@@ -57,14 +62,14 @@ class Aliases:
         self.viewed.add(parent.root)
         start = 0
         for place, out in enumerate(outs):
-            self.steps[out.id] = _step(op, args, parent, out, place, start)
+            self.views[out.id] = (op, args, parent, out, place, start)
             if op in _SPLITS:
                 start += out.shape[_dim(args, 2, len(out.shape))]
 
     def add_same(self, before: Value, after: Value) -> None:
         """Note that a tensor got a new value, without a write."""
-        if before.id in self.steps:
-            self.steps[after.id] = self.steps[before.id]
+        if before.id in self.views:
+            self.views[after.id] = self.views[before.id]
 
     def add_write(self, before: Value, after: Value) -> None:
         """Note that a tensor was written to."""
@@ -91,16 +96,16 @@ class Aliases:
     def _path(self, value: Value) -> list[Step]:
         """Return the steps from the base to a view."""
         path = []
-        while (step := self.steps.get(value.id)) is not None:
-            path.append(step)
-            value = step.parent
+        while (view := self.views.get(value.id)) is not None:
+            path.append(_step(*view))
+            value = path[-1].parent
         return path[::-1]
 
     def _view(self, base: Value, step: Step) -> Value:
         if step.op == "same":
             return base
         value = self._emit(step.op, (base, *step.arguments), step.out)
-        self.steps[value.id] = step
+        self.views[value.id] = (step.op, (base, *step.arguments), step.parent, step.out, 0, 0)
         return value
 
     def _put(self, base: Value, path: list[Step], written: Value) -> Value:
