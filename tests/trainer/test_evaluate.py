@@ -64,6 +64,25 @@ def test_confusion_and_classes_are_what_counting_gives(evaluation):
     assert metrics.correct == sum(row.correct for row in metrics.per_class)
 
 
+@pytest.mark.parametrize("weights", [(1, 1, 1), (7, 2, 1)])
+def test_accuracies_and_confusion_are_torchmetrics(weights):
+    """On classes of one size and of very different ones, with scores that are often right."""
+    from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+
+    rng = np.random.default_rng(3)
+    labels = rng.choice(3, 600, p=np.array(weights) / sum(weights)).astype(np.int64)
+    scores = rng.normal(size=(600, 3)).astype(np.float32) + 1.5 * np.eye(3, dtype=np.float32)[labels]
+    metrics = make_metrics(Evaluation(scores, labels, 1.0), ("a", "b", "c"), (epoch(1, 10.0),))
+    pair = torch.from_numpy(scores), torch.from_numpy(labels)
+    overall = MulticlassAccuracy(num_classes=3, average="micro")(*pair).item()
+    per_class = MulticlassAccuracy(num_classes=3, average=None)(*pair).tolist()
+    assert metrics.accuracy == pytest.approx(100 * overall, abs=1e-4)
+    assert [row.accuracy for row in metrics.per_class] == pytest.approx(
+        [100 * a for a in per_class], abs=1e-4
+    )
+    assert np.array_equal(metrics.confusion, MulticlassConfusionMatrix(num_classes=3)(*pair).numpy())
+
+
 def test_the_last_epoch_is_the_headline_and_the_best_only_named(evaluation):
     history = (epoch(1, 30.0), epoch(2, 90.0), epoch(3, evaluation.accuracy))
     metrics = make_metrics(evaluation, ("a", "b", "c"), history)
