@@ -18,7 +18,8 @@ from typing import Any
 from cifar_report.analyzer.errors import UsageError
 
 _TABLE = "[tool.cifar-report]"
-_KEYS = ("model", "input", "assignment", "require")
+_KEYS = ("model", "input", "assignment", "require", "author")
+"""`author` is for reports, which read it themselves."""
 
 
 @dataclass(frozen=True, slots=True)

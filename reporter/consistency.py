@@ -41,9 +41,10 @@ def prediction_contradictions(run: Run, logits: NDArray[np.float32], labels: NDA
         return []
     counted = np.zeros((shape[1], shape[1]), dtype=np.int64)
     np.add.at(counted, (labels, logits.argmax(axis=1)), 1)
+    found = []
     if counted.tolist() != [list(row) for row in run.metrics.confusion]:
-        return ["the confusion matrix is not the one that the stored predictions give"]
-    return []
+        found.append("the confusion matrix is not the one that the stored predictions give")
+    return [*found, *_scores(run.metrics, logits, labels)]
 
 
 def sample_contradictions(run: Run, samples: Samples) -> list[str]:
@@ -62,6 +63,30 @@ def sample_contradictions(run: Run, samples: Samples) -> list[str]:
     if not set(samples.test_index.tolist()) <= set(range(run.config.data.test_count)):
         found.append("misclassified images were kept from beyond the test split")
     return found
+
+
+def weight_contradictions(run: Run, elements: int) -> list[str]:
+    """Compare the number of values in the weights' file with the network's parameters."""
+    params = run.analysis.totals.params
+    if elements >= params:  # buffers come on top
+        return []
+    return [f"the weights hold {elements:,} values, the network has {params:,} parameters"]
+
+
+def _scores(metrics: Metrics, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Iterator[str]:
+    """Compute loss and mean confidence from the scores anew."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    sums = np.log(np.exp(shifted).sum(axis=1))
+    loss = float((sums - shifted[np.arange(len(labels)), labels]).mean())
+    if abs(loss - metrics.loss) > TOLERANCE:
+        yield f"the stored predictions have a loss of {loss:.4f}, the evaluation says {metrics.loss:.4f}"
+    if metrics.calibration is None:
+        return
+    sure = 100 * float(np.exp(-sums).mean())
+    bins = metrics.calibration.bins
+    said = 100 * sum(row.count * (row.confidence or 0) for row in bins) / max(1, metrics.count)
+    if abs(sure - said) > 10 * TOLERANCE:
+        yield f"the stored predictions are {sure:.2f} % sure on average, the calibration says {said:.2f} %"
 
 
 def _network(analysis: Analysis) -> Iterator[str]:
@@ -127,6 +152,8 @@ def _metrics(metrics: Metrics, data: DataFacts) -> Iterator[str]:
         yield f"the classes' correct images add up to {correct:,}, the total says {metrics.correct:,}"
     yield from _accuracies(metrics)
     yield from _confusion(metrics)
+    yield from _calibration(metrics)
+    yield from _flip_test(metrics)
 
 
 def _accuracies(metrics: Metrics) -> Iterator[str]:
@@ -156,6 +183,34 @@ def _confusion(metrics: Metrics) -> Iterator[str]:
                 f"class {item.name} has {item.correct:,} of {item.count:,} correct,"
                 f" in the confusion matrix {row[index]:,} of {sum(row):,}"
             )
+
+
+def _calibration(metrics: Metrics) -> Iterator[str]:
+    if metrics.calibration is None:
+        return
+    bins = metrics.calibration.bins
+    counted = sum(row.count for row in bins)
+    if counted != metrics.count:
+        yield f"the calibration's bins hold {counted:,} images, {metrics.count:,} were evaluated"
+        return
+    right = 100 * sum(row.count * (row.accuracy or 0) for row in bins) / max(1, counted)
+    if abs(right - metrics.accuracy) > TOLERANCE:
+        yield f"the calibration's bins are {right:.3f} % right, the evaluation {metrics.accuracy:.3f} %"
+    apart = [row.count * abs((row.accuracy or 0) - (row.confidence or 0)) for row in bins]
+    error = sum(apart) / max(1, counted)
+    if abs(error - metrics.calibration.error) > TOLERANCE / 100:
+        yield (
+            f"the calibration's bins have an error of {error:.5f}, it is given as"
+            f" {metrics.calibration.error:.5f}"
+        )
+
+
+def _flip_test(metrics: Metrics) -> Iterator[str]:
+    flip = metrics.flip_test
+    if flip is not None and abs(flip.accuracy - 100 * flip.correct / max(1, metrics.count)) > TOLERANCE:
+        yield (
+            f"{flip.correct:,} of {metrics.count:,} correct with mirror images is not {flip.accuracy:.3f} %"
+        )
 
 
 def _last_epoch(metrics: Metrics, history: tuple[Epoch, ...]) -> Iterator[str]:

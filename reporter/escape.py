@@ -20,6 +20,8 @@ _UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _AT_START = re.compile(r"^(?:[-+](?=[-+\s]|$)|=+$|>|\d{1,9}(?=[.)](?:\s|$)))")
 _LINK = re.compile(r"(?i)\b(https?|ftp)://|\bwww\.|(?<=\w)@(?=\w)")
 
+_IN_ADDRESS = {"(": "%28", ")": "%29", "&": "&amp;", "_": "%5F", "*": "%2A"}
+
 
 def markdown(text: str) -> Markup:
     """Return text as GitHub-flavoured Markdown that renders as the same text, on one line.
@@ -57,6 +59,11 @@ def fenced(text: str, language: str = "text") -> Markup:
 def attribute(text: str) -> Markup:
     """Return text for an HTML attribute in double quotes, on one line, in either format."""
     return Markup(html_escape(one_line(str(text)), quote=True))
+
+
+def address(url: str) -> Markup:
+    """Return a checked address of the web for Markdown's `[label](address)`."""
+    return Markup("".join(_IN_ADDRESS.get(character, character) for character in url))
 
 
 def _entity(character: str) -> str:

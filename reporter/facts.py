@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_report.analyzer.errors import UsageError
-from cifar_report.reporter.consistency import contradictions, prediction_contradictions, sample_contradictions
-from cifar_report.reporter.measured import Measured, measure
+from cifar_report.reporter.consistency import (
+    contradictions,
+    prediction_contradictions,
+    sample_contradictions,
+    weight_contradictions,
+)
+from cifar_report.reporter.measured import Measured, measure, nothing
 
 if TYPE_CHECKING:
     from cifar_report.analyzer.constraints import Verdict
@@ -66,8 +73,12 @@ class Facts:
     """On the network itself, built again with these weights."""
 
 
-def gather(folder: Path) -> Facts:
+def gather(folder: Path, *, with_network: bool = True) -> Facts:
     """Read a run folder, judge its constraints and refuse it when it contradicts itself.
+
+    Args:
+        folder: that `cifar-report train` wrote.
+        with_network: build the network again and measure it.
 
     Raises:
         UsageError: not a run folder, a damaged file in it, or facts that contradict each other.
@@ -82,6 +93,9 @@ def gather(folder: Path) -> Facts:
         found += prediction_contradictions(run, predictions.logits, predictions.labels)
     if samples is not None:
         found += sample_contradictions(run, samples)
+    elements = _elements(folder / WEIGHTS)
+    if elements is not None:
+        found += weight_contradictions(run, elements)
     if found:
         raise UsageError(
             f"no report: the facts in {folder} contradict each other",
@@ -95,7 +109,9 @@ def gather(folder: Path) -> Facts:
         samples=samples,
         predictions=predictions,
         weights_sha256=_sha256(folder / WEIGHTS),
-        measured=measure(run, samples, predictions, folder / WEIGHTS),
+        measured=measure(run, samples, predictions, folder / WEIGHTS)
+        if with_network
+        else nothing("not asked for"),
     )
 
 
@@ -132,6 +148,20 @@ def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]] | Non
             found=str(error),
             hint="train again, or delete the file to get a report without what it shows",
         ) from error
+
+
+def _elements(path: Path) -> int | None:
+    """Return how many values a safetensors file holds, from its header alone; None where that can't be read.
+
+    Its first 8 bytes are the header's length, the header is JSON: a shape for every tensor.
+    """
+    try:
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(min(length, path.stat().st_size)))
+        return sum(int(math.prod(row["shape"])) for name, row in header.items() if name != "__metadata__")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _sha256(path: Path) -> str | None:

@@ -19,6 +19,7 @@ from cifar_report.reporter import (
     field_pictures_geometry,
     network_graph_svg,
     photo_grids,
+    text_plots,
 )
 from cifar_report.reporter import theme as themes
 from cifar_report.reporter.field_pictures_image import pattern
@@ -209,6 +210,7 @@ def _result_plans(facts: Facts) -> Iterator[Plan]:
             curves.describe(history),
             "Loss, accuracy and learning rate over the epochs",
             lambda theme: curves.draw(history, theme),
+            text_plots.curve(history),
         )
     if metrics is not None:
         yield Plan(
@@ -217,6 +219,7 @@ def _result_plans(facts: Facts) -> Iterator[Plan]:
             class_charts.describe_bars(metrics),
             "Accuracy per class",
             lambda theme: class_charts.draw_bars(metrics, theme),
+            text_plots.class_bars(metrics),
         )
         yield Plan(
             "confusion",
@@ -238,6 +241,7 @@ def _picture_plans(facts: Facts) -> Iterator[Plan]:
             calibration_chart.describe(calibration),
             "Accuracy by confidence",
             lambda theme: calibration_chart.draw(calibration, theme),
+            text_plots.calibration_bars(calibration),
         )
     mistakes = misclassified(facts)
     if mistakes and samples is not None:

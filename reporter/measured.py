@@ -83,13 +83,14 @@ def measure(run: Run, samples: Samples | None, predictions: Predictions | None, 
                 _expect_same(network, samples, predictions)
                 return _measured(loaded, network, run, samples, predictions)
     except Problem as error:
-        return _nothing(_sentence(error))
+        return nothing(_sentence(error))
     # The network is the user's code, maybe another version of it, and may raise anything.
     except Exception as error:
-        return _nothing(one_line(f"{type(error).__name__}: {error}"))
+        return nothing(one_line(f"{type(error).__name__}: {error}"))
 
 
-def _nothing(reason: str) -> Measured:
+def nothing(reason: str) -> Measured:
+    """Return that nothing was measured, and why."""
     return Measured(reason, reason, reason, "")
 
 

@@ -1,4 +1,4 @@
-"""Templates filled with a document: Markdown for GitHub, or one self-contained HTML file."""
+"""Templates filled with a document: Markdown for GitHub, one self-contained HTML file, or LaTeX."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from jinja2 import (
     PackageLoader,
     PrefixLoader,
     StrictUndefined,
+    TemplateError,
     pass_context,
 )
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from cifar_report.analyzer.errors import UsageError
 from cifar_report.reporter import escape
+from cifar_report.reporter import latex as tex
+from cifar_report.reporter.comparison_words import Comparison
 from cifar_report.reporter.document import Document
 from cifar_report.reporter.figures import Picture
 
@@ -38,6 +42,8 @@ class Source:
     dark: str
     plot: str = ""
     """The same in characters, where there is such a thing."""
+    print: str = ""
+    """Address of a variant for paper: light, and PDF where it isn't made of pixels."""
 
 
 def readme(
@@ -71,8 +77,33 @@ def html(
     return _render("report.html.j2", templates, document=document, pictures=sources)
 
 
+def latex(
+    document: Document, pictures: Mapping[str, Picture | None], *, templates: Path | None = None
+) -> str:
+    """Return report.tex; pictures are files beside it, PDF where they aren't made of pixels."""
+    sources = {key: _relative(picture) if picture else None for key, picture in pictures.items()}
+    values = {"document": document, "pictures": sources}
+    # Which characters pdfLaTeX has to be told of is known when the text is there.
+    text = _render("report.tex.j2", templates, **values, exotic=())
+    return _render("report.tex.j2", templates, **values, exotic=tex.exotic(text))
+
+
+def comparison(words: Comparison, picture: Picture | None, *, templates: Path | None = None) -> str:
+    """Return the README.md that compares runs."""
+    curves = _relative(picture) if picture else None
+    return _render("comparison.md.j2", templates, document=words, curves=curves)
+
+
+def comparison_page(
+    words: Comparison, picture: Picture | None, folder: Path, *, templates: Path | None = None
+) -> str:
+    """Return the report.html that compares runs."""
+    curves = _embedded(picture, folder) if picture else None
+    return _render("comparison.html.j2", templates, document=words, curves=curves)
+
+
 def escapes(template: str | None) -> bool:
-    """Tell Jinja to escape in a template; it must be one of the two formats, since nothing else is known.
+    """Tell Jinja to escape in a template; it must be one of the three formats, since nothing else is known.
 
     Jinja's own `select_autoescape()` would leave `report.html.j2` unescaped. A style
     sheet has nothing to escape.
@@ -80,7 +111,7 @@ def escapes(template: str | None) -> bool:
     Raises:
         ValueError: another kind of template.
     """
-    if template is not None and template.endswith((".md.j2", ".html.j2")):
+    if template is not None and template.endswith((".md.j2", ".html.j2", ".tex.j2")):
         return True
     if template is not None and template.endswith(".css"):
         return False
@@ -89,19 +120,24 @@ def escapes(template: str | None) -> bool:
 
 @pass_context
 def finish(context: Context, value: Any) -> Any:
-    """Escape for Markdown before Jinja escapes for HTML, which leaves what is `Markup` alone."""
-    if isinstance(value, Markup) or not str(context.name).endswith(".md.j2"):
+    """Escape for Markdown or LaTeX before Jinja escapes for HTML, which leaves what is `Markup` alone."""
+    name = str(context.name)
+    if isinstance(value, Markup) or not name.endswith((".md.j2", ".tex.j2")):
         return value
-    return escape.markdown(str(value))
+    return escape.markdown(str(value)) if name.endswith(".md.j2") else tex.latex(str(value))
+
+
+def _loader(templates: Path | None) -> ChoiceLoader:
+    ours = PackageLoader("cifar_report.templates", "")
+    theirs = [FileSystemLoader(templates)] if templates else []
+    # A user's template extends the one of the same name that it hides under this prefix.
+    return ChoiceLoader([*theirs, ours, PrefixLoader({"cifar-report": ours})])
 
 
 @lru_cache(maxsize=4)
 def _environment(templates: Path | None) -> Environment:
-    ours = PackageLoader("cifar_report.templates", "")
-    theirs = [FileSystemLoader(templates)] if templates else []
     environment = Environment(
-        # A user's template extends the one of the same name that it hides under this prefix.
-        loader=ChoiceLoader([*theirs, ours, PrefixLoader({"cifar-report": ours})]),
+        loader=_loader(templates),
         undefined=StrictUndefined,
         autoescape=escapes,
         finalize=finish,
@@ -113,6 +149,7 @@ def _environment(templates: Path | None) -> Environment:
         {
             "code": escape.code,
             "fenced": escape.fenced,
+            "address": escape.address,
             "attribute": escape.attribute,
             "markdown": escape.markdown,
         }
@@ -120,14 +157,43 @@ def _environment(templates: Path | None) -> Environment:
     return environment
 
 
+@lru_cache(maxsize=4)
+def _latex_environment(templates: Path | None) -> Environment:
+    """Return the same with other brackets, since LaTeX uses braces itself."""
+    environment = _environment(templates).overlay(
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+    )
+    environment.filters.update(
+        {"columns": tex.columns, "link": tex.link, "listing": tex.listing, "path": Markup}
+    )
+    return environment
+
+
 def _render(template: str, templates: Path | None, **values: Any) -> str:
-    return _environment(templates).get_template(template).render(**values)
+    environment = _latex_environment if template.endswith(".tex.j2") else _environment
+    if templates is None:
+        return environment(None).get_template(template).render(**values)
+    try:
+        return environment(templates).get_template(template).render(**values)
+    except TemplateError as error:
+        place = getattr(error, "name", None) or template
+        line = getattr(error, "lineno", None)
+        raise UsageError(
+            f"template {place} can't be used with --template-dir {templates}",
+            found=f"line {line}: {error}" if line else str(error),
+            hint='extend "cifar-report/' + template + '" and replace some of its blocks',
+        ) from error
 
 
 def _relative(picture: Picture) -> Source:
-    return Source(
-        picture.alt, picture.caption, picture.light.as_posix(), picture.dark.as_posix(), picture.plot
-    )
+    light, dark = picture.light.as_posix(), picture.dark.as_posix()
+    paper = picture.light.with_suffix(".pdf") if picture.light.suffix == ".svg" else picture.light
+    return Source(picture.alt, picture.caption, light, dark, picture.plot, paper.as_posix())
 
 
 def _embedded(picture: Picture, folder: Path) -> Source:

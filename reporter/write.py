@@ -70,7 +70,7 @@ class ReportPaths:
         return self.folder / HTML
 
 
-def write_report(run: Path, out: Path | None = None, wishes: Wishes = Wishes()) -> ReportPaths:  # noqa: B008 - frozen
+def write_report(run: Path, out: Path | None = None, wishes: Wishes = Wishes()) -> ReportPaths:
     """Write the report of a run folder, into that folder or into `out`; all of it or nothing.
 
     Raises:
@@ -81,11 +81,22 @@ def write_report(run: Path, out: Path | None = None, wishes: Wishes = Wishes()) 
     target = run if out is None else out
     document = compose(facts, version("cifar-report"), author=wishes.author, sections=wishes.sections)
     names = tuple(FILES[form] for form in wishes.formats)
+    with place_files(target, names) as workshop:
+        _write_all(facts, document, wishes, workshop)
+    return ReportPaths(target, tuple(target / name for name in names))
+
+
+@contextmanager
+def place_files(target: Path, names: tuple[str, ...]) -> Iterator[Path]:
+    """Yield a folder to write files and figures into, which are put in place afterwards.
+
+    Raises:
+        UsageError: the target can't be written, or holds a file of these names which isn't one of ours.
+    """
     with _writable(target), _workshop(target) as workshop:
         _refuse_strangers(target, names)
-        _write_all(facts, document, wishes, workshop)
+        yield workshop
         _move(workshop, target, names)
-    return ReportPaths(target, tuple(target / name for name in names))
 
 
 def _write_all(facts: Facts, document: Document, wishes: Wishes, workshop: Path) -> None:

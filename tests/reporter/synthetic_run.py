@@ -203,7 +203,7 @@ def metrics(classes: tuple[str, ...], log: list[Epoch]) -> Metrics:
         accuracy=100 * correct / count,
         correct=correct,
         count=count,
-        loss=log[-1].test_loss,
+        loss=float((np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(count), labels]).mean()),
         best_epoch=best.epoch,
         best_accuracy=best.test_accuracy,
         per_class=tuple(rows),

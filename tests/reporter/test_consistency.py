@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from cifar_report.reporter.consistency import contradictions, prediction_contradictions
+from cifar_report.reporter.consistency import (
+    contradictions,
+    prediction_contradictions,
+    weight_contradictions,
+)
+from cifar_report.trainer.records import FlipTest
 from cifar_report.trainer.run import Run
 
 
@@ -131,3 +136,43 @@ def test_stored_predictions_must_give_the_confusion_matrix(run: Run, synthetic: 
     assert prediction_contradictions(run, logits, labels) == []
     assert prediction_contradictions(run, -logits, labels) != []
     assert "(29, 3)" in prediction_contradictions(run, logits[:29], labels[:29])[0]
+
+
+def test_stored_predictions_must_give_the_loss_and_the_confidence(
+    run: Run, synthetic: dict[str, Any]
+) -> None:
+    logits, labels = synthetic["logits_and_labels"](3)
+    (sentence,) = prediction_contradictions(with_metrics(run, loss=0.5), logits, labels)
+    assert "loss of 0.6949, the evaluation says 0.5000" in sentence
+    found = prediction_contradictions(run, 2 * logits, labels)
+    assert any("sure on average" in sentence for sentence in found)
+
+
+def test_the_bins_of_a_calibration_must_hold_every_image_and_give_the_accuracy(run: Run) -> None:
+    assert run.metrics is not None
+    assert run.metrics.calibration is not None
+    bins = run.metrics.calibration.bins
+    place = next(place for place, row in enumerate(bins) if row.count)
+
+    def with_bin(**changes: Any) -> Run:
+        assert run.metrics is not None
+        assert run.metrics.calibration is not None
+        changed = dataclasses.replace(bins[place], **changes)
+        rows = (*bins[:place], changed, *bins[place + 1 :])
+        return with_metrics(run, calibration=dataclasses.replace(run.metrics.calibration, bins=rows))
+
+    assert "hold 29 images, 30 were evaluated" in contradictions(with_bin(count=29))[0]
+    assert "are 70.000 % right, the evaluation 80.000 %" in contradictions(with_bin(accuracy=0.7))[0]
+    (sentence,) = contradictions(with_bin(confidence=0.99))
+    assert "have an error of 0.19000" in sentence
+
+
+def test_mirror_images_must_give_their_own_fraction(run: Run) -> None:
+    (sentence,) = contradictions(with_metrics(run, flip_test=FlipTest(accuracy=90.0, correct=26)))
+    assert "26 of 30 correct with mirror images is not 90.000 %" in sentence
+
+
+def test_weights_must_hold_the_parameters(run: Run) -> None:
+    assert weight_contradictions(run, 864) == []
+    assert weight_contradictions(run, 900) == []
+    assert weight_contradictions(run, 863) == ["the weights hold 863 values, the network has 864 parameters"]

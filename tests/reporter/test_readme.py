@@ -149,6 +149,32 @@ def test_rows_add_up_to_the_totals_as_printed(readme: Path) -> None:
     assert sum(shares[:-1]) / 3 == shares[-1]
 
 
+def test_every_total_is_the_sum_of_its_column_as_printed(readme: Path) -> None:
+    found = tables(parse(readme))
+    summed = 0
+    for caption, rows in found.items():
+        if rows[-1][0] not in ("All", "All classes", "Total"):
+            continue
+        for column, title in enumerate(rows[0]):
+            cells = [row[column].replace(",", "") for row in rows[1:]]
+            if title in ("#", "Stride", "Start", "Field", "Backwards") or not all(map(str.isdecimal, cells)):
+                continue
+            *parts, total = map(int, cells)
+            assert sum(parts) == total, (caption, title)
+            summed += 1
+    # Parameters and MACs of the layers; correct and all images per class; both splits; bins.
+    assert summed == 7
+
+
+def test_the_confusion_matrix_adds_up_to_the_classes_as_printed(readme: Path) -> None:
+    found = tables(parse(readme))
+    matrix = found["Confusion matrix: rows are the truth, columns the network's guess"]
+    classes = {row[0]: row for row in found["Accuracy per class, over every test image"][1:-1]}
+    for place, row in enumerate(matrix[1:]):
+        assert sum(map(int, row[1:])) == int(classes[row[0]][2])
+        assert int(row[1 + place]) == int(classes[row[0]][1])
+
+
 def test_every_constraint_has_required_measured_margin_and_evidence(readme: Path) -> None:
     (verdicts,) = [rows for rows in tables(parse(readme)).values() if rows[0][0] == "Verdict"]
     states = {row[1]: row[0] for row in verdicts[1:]}

@@ -80,7 +80,7 @@ def test_a_failure_half_way_leaves_the_earlier_report_and_no_scraps(
     write_report(quick_run)
     before = listing(quick_run)
 
-    def full(*_: object) -> str:
+    def full(*_: object, **__: object) -> str:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(render, "html", full)
@@ -91,7 +91,7 @@ def test_a_failure_half_way_leaves_the_earlier_report_and_no_scraps(
 
 
 def test_folders_made_for_nothing_are_removed(quick_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(figures, "draw_all", interrupted)
@@ -110,8 +110,9 @@ def test_a_fact_that_a_template_lacks_is_an_error_not_a_blank(quick_run: Path) -
 def test_templates_of_unknown_kinds_are_refused() -> None:
     assert render.escapes("report.html.j2")
     assert render.escapes("report.md.j2")
-    with pytest.raises(ValueError, match=r"report\.tex\.j2"):
-        render.escapes("report.tex.j2")
+    assert render.escapes("report.tex.j2")
+    with pytest.raises(ValueError, match=r"report\.rst\.j2"):
+        render.escapes("report.rst.j2")
 
 
 def test_a_report_of_sixty_epochs_is_small_and_quick(write_run: Callable[..., Path], tmp_path: Path) -> None:
