@@ -39,6 +39,19 @@ SLOW = """
             print("HELD", flush=True)
             time.sleep(100)
 """
+HELD_UP = """
+    def forward(self, x):
+        import pathlib, time
+
+        if pathlib.Path("run/history.jsonl").exists():
+            try:
+                print("READY", flush=True)
+                time.sleep(100)
+            except KeyboardInterrupt:
+                print("HELD", flush=True)
+                time.sleep(100)
+        return super().forward(x)
+"""
 FAST = ["--precision", "float32", "--workers", "0"]
 
 
@@ -243,14 +256,13 @@ def test_a_run_killed_before_it_began_begins_again_with_all_it_was_asked_for(pla
 
 def test_a_second_ctrl_c_ends_at_once_and_says_how_to_go_on(place):
     """The network holds up the first one, as a slow shutdown would."""
-    (place / "net.py").write_text(NETWORK + SLOW)
+    (place / "net.py").write_text(NETWORK + HELD_UP)
     command = [sys.executable, "-m", "cifar_report.cli", "train", "net.py", "--data", "colours", *FAST]
     pipes = {"stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen([*command, "--epochs", "500", "--out", "run"], **pipes) as process:
-        wait_for(place / "run" / "history.jsonl", lines=1)
+        assert "READY\n" in iter(process.stderr.readline, "")
         process.send_signal(signal.SIGINT)
-        while process.stderr.readline() != "HELD\n":
-            pass
+        assert "HELD\n" in iter(process.stderr.readline, "")
         process.send_signal(signal.SIGINT)
         _, talk = process.communicate(timeout=30)
     assert process.returncode == 130
