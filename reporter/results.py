@@ -143,7 +143,7 @@ def _seeds(run: Run) -> str:
     return (
         f"One seed, {run.config.seed}: {percent(run.metrics.accuracy)}, of which the number of test images"
         f" leaves open {low:.2f} to {high:.2f} %. How much other seeds differ is not measured: train with"
-        " some, and `cifar-report report RUN1 RUN2 ...` gives mean and interval."
+        " some, and cifar-report report RUN1 RUN2 gives mean and interval."
     )
 
 

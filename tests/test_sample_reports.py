@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cifar_report.reporter.sections import SECTIONS
 from cifar_report.reporter.write import write_report
 from cifar_report.trainer.run import read_run
 
@@ -18,6 +19,15 @@ def test_both_samples_are_there_and_named_with_their_commands():
     assert {sample.name for sample in SAMPLES} == {"cifar10", "digits"}
     for sample in SAMPLES:
         assert f"--out sample_reports/{sample.name}" in text
+
+
+def test_every_place_that_the_table_of_sections_names_is_in_a_report():
+    text = (FOLDER / "README.md").read_text(encoding="utf-8").split("## Where to find")[1]
+    places = [line.split("|")[2].strip() for line in text.splitlines() if line.startswith("|")][2:]
+    assert len(places) == 16
+    titles = {section.title for section in SECTIONS} | {"title", "key figures", "the author's links"}
+    for place in places:
+        assert any(place.startswith(title) for title in titles), place
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
