@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,8 +28,7 @@ from cifar_report.reporter import latex as tex
 from cifar_report.reporter.comparison_words import Comparison
 from cifar_report.reporter.document import Document
 from cifar_report.reporter.figures import Picture
-
-_MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
+from cifar_report.reporter.page import Pane, embedded, policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +68,26 @@ def html(
     document: Document,
     pictures: Mapping[str, Picture | None],
     folder: Path,
+    pane: Pane | None = None,
     *,
     templates: Path | None = None,
 ) -> str:
-    """Return report.html with every picture inside, read from beneath `folder`."""
-    sources = {key: _embedded(picture, folder) if picture else None for key, picture in pictures.items()}
-    return _render("report.html.j2", templates, document=document, pictures=sources)
+    """Return report.html with every picture inside, read from beneath `folder`, and `pane` to point at."""
+    with ThreadPoolExecutor() as threads:  # encoding pictures takes most of a report's time
+        encoded = threads.map(
+            lambda picture: _embedded(picture, folder) if picture else None, pictures.values()
+        )
+        sources = dict(zip(pictures, encoded, strict=True))
+    script, _, _ = _loader(templates).get_source(_environment(templates), "report.js")
+    return _render(
+        "report.html.j2",
+        templates,
+        document=document,
+        pictures=sources,
+        pane=pane,
+        policy=policy(script),
+        script=Markup(script),
+    )
 
 
 def latex(
@@ -197,10 +210,5 @@ def _relative(picture: Picture) -> Source:
 
 
 def _embedded(picture: Picture, folder: Path) -> Source:
-    light, dark = (_data_uri(folder / path) for path in (picture.light, picture.dark))
+    light, dark = (embedded(folder / path) for path in (picture.light, picture.dark))
     return Source(picture.alt, picture.caption, light, dark)
-
-
-def _data_uri(path: Path) -> str:
-    content = base64.b64encode(path.read_bytes()).decode("ascii")
-    return f"data:{_MEDIA_TYPES[path.suffix]};base64,{content}"

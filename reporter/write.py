@@ -15,6 +15,7 @@ from cifar_report.reporter import figures, formats, render
 from cifar_report.reporter.author import Author
 from cifar_report.reporter.document import Document, compose
 from cifar_report.reporter.facts import Facts, gather
+from cifar_report.reporter.page import pane
 from cifar_report.reporter.pdf import print_pdf
 from cifar_report.reporter.sections import SECTIONS, Section
 
@@ -112,7 +113,7 @@ def _write_all(facts: Facts, document: Document, wishes: Wishes, workshop: Path)
         text = render.readme(document, pictures, inline=wishes.inline, templates=templates)
         (workshop / README).write_text(head + text, encoding="utf-8")
     if wanted & {"html", "pdf"}:
-        page = render.html(document, pictures, workshop, templates=templates)
+        page = render.html(document, pictures, workshop, pane(facts), templates=templates)
         (workshop / HTML).write_text(page, encoding="utf-8")
     if "pdf" in wanted:
         print_pdf(workshop / HTML, workshop / FILES["pdf"])

@@ -60,6 +60,8 @@ EXCEPTIONS = {
     "reporter/measured.py": {"torch"},
     "reporter/field_pictures_files.py": {"torch"},
     "reporter/field_pictures_image.py": {"torch", "PIL"},
+    # Pictures made smaller for the page; matplotlib brings Pillow.
+    "reporter/page.py": {"PIL"},
     # Loaded by pytest, and by nothing else.
     "analyzer/pytest_plugin.py": {"pytest"},
     # The second opinion is theirs; imported in functions, for `--second-opinion` alone.
