@@ -45,8 +45,8 @@ def main() -> None:
     options = parser.parse_args()
     found = json.loads(STORE.read_text(encoding="utf-8")) if STORE.exists() and not options.again else {}
     with tempfile.TemporaryDirectory() as place:
-        data = options.data or noise_batches(Path(place) / "noise")
-        mnist = options.mnist or noise_idx(Path(place) / "noise-28x28")
+        data = absolute(options.data) or noise_batches(Path(place) / "noise")
+        mnist = absolute(options.mnist) or noise_idx(Path(place) / "noise-28x28")
         threads, workers = options.threads, options.workers
         sides = f"{options.images}, {options.repeats}, {threads}, {workers}"
         calls = {name: f"side_by_side({name!r}, {data!r}, {sides})" for name in NETWORKS}
@@ -68,6 +68,11 @@ def main() -> None:
     write_section("training", report(found))
 
 
+def absolute(folder: str | None) -> str:
+    """Return a folder's whole path: the measuring processes run elsewhere."""
+    return str(Path(folder).absolute()) if folder else ""
+
+
 def keep(found: Record) -> None:
     """Write what was measured so far."""
     beside = STORE.with_suffix(".tmp")
@@ -83,7 +88,7 @@ def asked(call: str) -> Any:
 
 def memory(data: str, place: str) -> Record:
     """Return the peaks of importing torch and torchvision, and of a training of one epoch [MiB]."""
-    command = ["-m", "cifar_report.cli", "train", "document_003", "--data", str(Path(data).absolute())]
+    command = ["-m", "cifar_report.cli", "train", "document_003", "--data", data]
     train = [sys.executable, *command, "--epochs", "1", "--progress", "none", "--out", f"{place}/run"]
     code = f"import subprocess; subprocess.run({train!r}, check=True, stdout=2); {PEAK.format('CHILDREN')}"
     base = int(_python(f"import torch, torchvision; {PEAK.format('SELF')}")) / 1024
