@@ -57,7 +57,7 @@ def look(browser: Browser, report: Path, theme: str, width: int, axe: Path, shot
     wrong += use(page)
     if shots:
         shots.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=shots / f"{width}-{theme}.png")
+        page.screenshot(path=shots / f"{width}-{theme}.jpg", type="jpeg", quality=60)
         page.screenshot(path=shots / f"{width}-{theme}-all.png", full_page=True)
         if width == WIDTHS[-1] and theme == "light":
             page.pdf(path=shots / "report.pdf", prefer_css_page_size=True)
