@@ -65,7 +65,7 @@ def test_torchsummary_style_prints_every_parameter_total(name: str) -> None:
     assert {key: number(printed_total(text, labels[key])) for key in printed} == printed
 
 
-@pytest.mark.parametrize("name", [name for name in names() if "megabytes" in table(name)])
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if "megabytes" in table(name)])
 def test_torchsummary_style_prints_every_size(name: str) -> None:
     text = torchsummary_table(analysis(name))
     labels = {
