@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +103,7 @@ def gather(folder: Path, *, with_network: bool = True) -> Facts:
             found="; ".join(found),
             hint="train again, or look for a file of another run in that folder",
         )
+    run = _calibrated(run, predictions)
     return Facts(
         run=run,
         verdicts=_verdicts(run),
@@ -113,6 +114,18 @@ def gather(folder: Path, *, with_network: bool = True) -> Facts:
         if with_network
         else nothing("not asked for"),
     )
+
+
+def _calibrated(run: Run, predictions: Predictions | None) -> Run:
+    """Return a run of a version that didn't measure calibration with that of its stored predictions."""
+    from cifar_report.trainer.calibration import calibrate
+
+    if run.metrics is None or run.metrics.calibration is not None or predictions is None:
+        return run
+    logits = predictions.logits.astype(np.float64)
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    calibration = calibrate(shares / shares.sum(axis=1, keepdims=True), predictions.labels)
+    return replace(run, metrics=replace(run.metrics, calibration=calibration))
 
 
 def _verdicts(run: Run) -> tuple[Verdict, ...]:

@@ -83,3 +83,17 @@ def test_a_damaged_array_file_is_named(run_folder: Path, name: str, content: byt
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a run folder"):
         gather(tmp_path)
+
+
+def test_a_run_that_measured_no_calibration_gets_that_of_its_predictions(
+    run_folder: Path, edit: Callable[..., None]
+) -> None:
+    measured = gather(run_folder, with_network=False).run.metrics
+    edit(run_folder / "metrics.json", calibration=None)
+    again = gather(run_folder, with_network=False).run.metrics
+    assert measured is not None
+    assert again is not None
+    assert again.calibration is not None
+    assert measured.calibration is not None
+    assert again.calibration.error == pytest.approx(measured.calibration.error, abs=1e-6)
+    assert [row.count for row in again.calibration.bins] == [row.count for row in measured.calibration.bins]
