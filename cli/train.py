@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from cifar_report.cli.seeds import run_seeds, several
-from cifar_report.cli.training import leads, run_training, summary, try_one_batch, verdicts
+from cifar_report.cli.training import leads, run_training, summary, verdicts
 from cifar_report.cli.training_options import Request, training_options
+from cifar_report.cli.trials import is_trial, try_out
 
 EPILOG = """
 \b
@@ -16,6 +17,7 @@ Examples:
   cifar-report train --data digits
   cifar-report train model.py:Net --epochs 40 --assignment eva6-s7-late --out runs/net
   cifar-report train model.py --data pictures/ --lr 0.1 --require 'test_accuracy >= 90'
+  cifar-report train model.py --find-lr
   cifar-report train model.py --val 5000 --ema 0.999 --mixup 0.2 --config settings.toml
   cifar-report train model.py --seeds 0-4 --out runs/five
   cifar-report train --resume runs/net
@@ -23,7 +25,7 @@ Examples:
 
 \b
 Exit codes: 0 trained, all constraints met; 1 one is not met; 2 wrong usage or data;
-3 the network fails or its loss is not finite; 4 a constraint's figure is unknown;
+3 the network fails or its loss is not finite; 4 a constraint's figure is unknown, or --find-lr finds no rate;
 130 stopped with Ctrl-C.
 """
 
@@ -41,9 +43,8 @@ def train(context: click.Context, /, **values: Any) -> None:
     from cifar_report.analyzer.constraints import exit_code
 
     request = Request(**values)
-    if request.overfit_batch:
-        click.echo(try_one_batch(request))
-        return
+    if is_trial(request):
+        context.exit(try_out(request))
     if several(request):
         context.exit(exit_code(run_seeds(request)))
     run = run_training(context, request)

@@ -10,6 +10,7 @@ from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.seeds import several
 from cifar_report.cli.training import leads, run_training, summary, verdicts
 from cifar_report.cli.training_options import Request, training_options
+from cifar_report.cli.trials import is_trial
 
 EPILOG = """
 \b
@@ -34,6 +35,11 @@ def train_and_report(context: click.Context, /, **values: Any) -> None:
     from cifar_report.reporter.write import write_report
 
     request = Request(**values)
+    if is_trial(request):
+        raise UsageError(
+            "--overfit-batch and --find-lr begin no run that a report could be of",
+            hint="cifar-report train with the same options",
+        )
     if several(request):
         raise UsageError(
             "a report is of one run", expected="--seed", hint="cifar-report train --seeds, then report each"

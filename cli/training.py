@@ -70,7 +70,7 @@ def _free_folder(request: Request) -> Path:
 
     if "RANK" in os.environ:
         raise UsageError("torchrun's processes have no folder in common", expected="--out DIR")
-    return free_place(Path("runs"), f"{_slug(request.data)}-{_slug(request.model)}")
+    return free_place(Path("runs"), f"{slug(request.data)}-{slug(request.model)}")
 
 
 def request_of(folder: Path) -> Request | None:
@@ -122,51 +122,26 @@ def _train_in(claim: Claim, request: Request, listener: Listener, alone: bool) -
     from cifar_report.trainer.team import joined
 
     device = choose_device(request.device)
-    goals = _goals(request)
+    goals = goals_of(request)
     torch.manual_seed(request.seed)
     loaded = load_model(request.model)
     if loaded.note:
         talk(loaded.note)
-    with _prints_to_stderr(), loaded.running(), joined(device, alone=alone) as team:
+    with prints_to_stderr(), loaded.running(), joined(device, alone=alone) as team:
         data = load_data(request.data, listener)
         height, width, channels = data.train.images.shape[1:]
         analysis = analyze(loaded.module, (channels, height, width), name=loaded.name)
-        options = _options(request, loaded.name, goals)
-        with _teacher(request.teacher, data, request.teacher_weight, request.temperature) as teacher:
+        options = options_of(request, loaded.name, goals)
+        with teacher_of(request.teacher, data, request.teacher_weight, request.temperature) as teacher:
             return begin(
                 loaded.module, data, options, claim, listener, analysis=analysis, teacher=teacher, team=team
             )
 
 
-def try_one_batch(request: Request) -> str:
-    """Return in words how one batch was learnt by heart.
-
-    Raises:
-        UsageError: an option or the data is wrong.
-        ModelError: the network can't be loaded or can't learn it.
-    """
-    import torch
-
-    from cifar_report.analyzer.load import load_model
-    from cifar_report.cli.progress import showing
-    from cifar_report.trainer.data import load_data
-    from cifar_report.trainer.overfit import overfit_batch
-
-    torch.manual_seed(request.seed)
-    loaded = load_model(request.model)
-    with showing(request.progress) as listener, _prints_to_stderr(), loaded.running():
-        data = load_data(request.data, listener)
-        found = overfit_batch(loaded.module, data, _options(request, loaded.name, _goals(request)))
-    return (
-        f"{found.images} images learnt by heart after {found.steps} steps: "
-        f"loss {found.first_loss:.4f} at first, {found.last_loss:.4f} now"
-    )
-
-
 Goals = tuple["dict[str, Any] | None", tuple[str, ...]]
 
 
-def _options(request: Request, model: str, goals: Goals) -> Options:
+def options_of(request: Request, model: str, goals: Goals) -> Options:
     """Return what the trainer is asked for; the options that it shares have the same names."""
     from cifar_report.trainer.options import Options
 
@@ -185,7 +160,7 @@ def _options(request: Request, model: str, goals: Goals) -> Options:
 
 
 @contextlib.contextmanager
-def _teacher(
+def teacher_of(
     folder: Path | None, data: ImageData, weight: float, temperature: float
 ) -> Iterator[Teacher | None]:
     """Yield a finished run's network to learn from."""
@@ -203,7 +178,7 @@ def _teacher(
         yield make_teacher(loaded.module, run, facts(data), weight, temperature)
 
 
-def _goals(request: Request) -> Goals:
+def goals_of(request: Request) -> Goals:
     """Return the assignment as data, and all constraints in force; a wrong one raises UsageError."""
     from cifar_report.analyzer.assignments import load_assignment
     from cifar_report.analyzer.constraints import parse_constraint
@@ -235,10 +210,10 @@ def resume_run(folder: Path, workers: int | None, listener: Listener, *, alone: 
     torch.manual_seed(run.config.seed)
     loaded = load_model(run.config.model)
     learnt = run.config.teacher or {"run": None, "weight": 0.0, "temperature": 1.0}
-    with _prints_to_stderr(), loaded.running(), joined(run.config.device, alone=alone) as team:
+    with prints_to_stderr(), loaded.running(), joined(run.config.device, alone=alone) as team:
         data = load_data(run.config.data_source, listener)
         place = Path(learnt["run"]) if learnt["run"] else None
-        with _teacher(place, data, learnt["weight"], learnt["temperature"]) as teacher:
+        with teacher_of(place, data, learnt["weight"], learnt["temperature"]) as teacher:
             return resume(loaded.module, data, folder, listener, workers=workers, teacher=teacher, team=team)
 
 
@@ -325,13 +300,13 @@ def interruptible(folder: Callable[[], Path | None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _prints_to_stderr() -> Iterator[None]:
+def prints_to_stderr() -> Iterator[None]:
     """Keep standard output for results, whatever the network prints in its forward."""
     with contextlib.redirect_stdout(sys.stderr):
         yield
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
     """Return what a folder can be called after a model or a data set."""
     stem = text.rstrip("/").rpartition("/")[2].replace(".py", "")
     return (

@@ -200,6 +200,13 @@ OPTIONS = (
         is_flag=True,
         help="Only see whether the network can learn one batch by heart; writes nothing.",
     ),
+    click.option(
+        "--find-lr",
+        "find_rate",
+        is_flag=True,
+        help="Only try learning rates on a copy of the network, from 1e-6 to 10, and suggest one; table, "
+        "data and picture go to --out.  [runs/lr-DATA-MODEL]",
+    ),
     click.option("--assignment", metavar="ID", help="Judge the run by an assignment: an id or a TOML file."),
     click.option(
         "--require",
@@ -236,7 +243,16 @@ OPTIONS = (
 BESIDE_RESUME = {"resume", "workers", "progress", "verbose"}
 """What may stand beside `--resume`: the rest is the run's already."""
 
-NOT_OF_THE_RUN = {*BESIDE_RESUME, "model", "config", "out", "overwrite", "seeds", "overfit_batch"}
+NOT_OF_THE_RUN = {
+    *BESIDE_RESUME,
+    "model",
+    "config",
+    "out",
+    "overwrite",
+    "seeds",
+    "overfit_batch",
+    "find_rate",
+}
 """What a command that repeats the run does without, or has in another place."""
 
 
@@ -288,6 +304,7 @@ class Request:
     progress: str
     seeds: str | None = None
     overfit_batch: bool = False
+    find_rate: bool = False
     config: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:

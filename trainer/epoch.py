@@ -30,6 +30,9 @@ _NETWORK_STREAM = 3
 _READ_EVERY = {"cpu": 1, "cuda": 50}
 """Steps between two looks at the sums: a look waits for a GPU."""
 
+Results = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Objective, scores (B, classes) and plain cross-entropy of a batch."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trainee:
@@ -90,7 +93,7 @@ def train_epoch(
     Raises:
         ModelError: the loss is not a finite number; names epoch, step and layer.
     """
-    _seed_network(config.seed, epoch, team.rank)
+    seed_network(config.seed, epoch, team.rank)
     network = trainee.network
     network.module.train()
     sizes, begin = feed.plan.sizes(), time.perf_counter()
@@ -100,19 +103,21 @@ def train_epoch(
         batch = mix(Batch(images, labels.to(network.device)), config.mixup, config.cutmix, key)
         done = (epoch - 1) * tally.steps + step - 1
         tally.learning_rate = rate(done, config.epochs * tally.steps, config.schedule)
-        objective = _objective(trainee, batch, config, tally, step)
+        results = objectives(trainee, batch, config)
+        _count(tally, step, batch, results)
         look = step % _READ_EVERY[network.device.type] == 0 or step == tally.steps
         if look:
             _refuse_not_finite(tally, network, batch, epoch, step)
         # Each process has a part of the batch; DistributedDataParallel takes the mean over processes.
-        _update(trainee, objective * (len(labels) * team.size / sizes[step - 1]), config, tally)
+        mine = len(labels) * team.size / sizes[step - 1]
+        update(trainee, results[0] * mine, config, tally.learning_rate)
         tally.seconds = time.perf_counter() - begin
         if look:
             listener.step(_heard(tally, config, epoch, step, team))
     return _together(tally, team)
 
 
-def _seed_network(seed: int, epoch: int, rank: int) -> None:
+def seed_network(seed: int, epoch: int, rank: int) -> None:
     """Make the network's randomness a function of seed and epoch, so that resuming keeps no state."""
     key = (seed, epoch, _NETWORK_STREAM, *([rank] if rank else []))
     words = np.random.SeedSequence(key).generate_state(3)
@@ -130,8 +135,8 @@ def _timed(batches: Iterator[Tensors], tally: Tally) -> Iterator[Tensors]:
         begin = time.perf_counter()
 
 
-def _objective(trainee: Trainee, batch: Batch, config: RunConfig, tally: Tally, step: int) -> torch.Tensor:
-    """Return what this step is to make small, and count the batch."""
+def objectives(trainee: Trainee, batch: Batch, config: RunConfig) -> Results:
+    """Return what a step on this batch is to make small, the scores, and the plain cross-entropy."""
     scores = trainee.network.scores(batch.images, training=True)
     objective, plain = cross_entropies(scores, batch, config.label_smoothing)
     if trainee.teacher and config.teacher:
@@ -140,18 +145,22 @@ def _objective(trainee: Trainee, batch: Batch, config: RunConfig, tally: Tally, 
         weight = config.teacher["weight"]
         divergence = distillation(scores, taught, config.teacher["temperature"])
         objective = (1 - weight) * objective + weight * divergence
+    return objective, scores, plain
+
+
+def _count(tally: Tally, step: int, batch: Batch, results: Results) -> None:
+    objective, scores, plain = results
     with torch.no_grad():
         tally.count += len(batch.labels)
         tally.sums += torch.stack([plain.double() * len(batch.labels), hits(scores, batch).double()])
         tally.objectives[step - 1] = objective
-    return objective
 
 
-def _update(trainee: Trainee, objective: torch.Tensor, config: RunConfig, tally: Tally) -> None:
+def update(trainee: Trainee, objective: torch.Tensor, config: RunConfig, learning_rate: float) -> None:
     """Take one step against the gradient."""
     optimizer, scaler = trainee.optimizer, trainee.scaler
     for group in optimizer.param_groups:
-        group["lr"] = tally.learning_rate
+        group["lr"] = learning_rate
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(scaler.scale(objective))
     if config.clip:
