@@ -207,6 +207,11 @@ OPTIONS = (
         help="Only try learning rates on a copy of the network, from 1e-6 to 10, and suggest one; table, "
         "data and picture go to --out.  [runs/lr-DATA-MODEL]",
     ),
+    click.option(
+        "--tensorboard",
+        is_flag=True,
+        help="Also write the history as TensorBoard's events, to the folder tensorboard in the run's.",
+    ),
     click.option("--assignment", metavar="ID", help="Judge the run by an assignment: an id or a TOML file."),
     click.option(
         "--require",
@@ -305,6 +310,7 @@ class Request:
     seeds: str | None = None
     overfit_batch: bool = False
     find_rate: bool = False
+    tensorboard: bool = False
     config: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from cifar_report.trainer.claim import Claim, claimed
 from cifar_report.trainer.environment import describe_environment
 from cifar_report.trainer.epoch import Tally, train_epoch
 from cifar_report.trainer.evaluate import Evaluation, evaluate, make_metrics, with_mirror_images
+from cifar_report.trainer.events import event_log, require_tensorboard
 from cifar_report.trainer.images import ImageData
 from cifar_report.trainer.listen import Listener
 from cifar_report.trainer.lock import locked
@@ -76,6 +77,8 @@ def begin(
     team: Team = ALONE,
 ) -> Run:
     """Do what `train` does in a claimed folder. All of a team call this, the leader writes."""
+    if options.tensorboard:
+        require_tensorboard()
     work = new_work(module, data, options, teacher, team)
     state = checkpoint.take(work.trainee, ())
     if team.leads:
@@ -137,15 +140,18 @@ def _go_on(work: Work, folder: Path, state: State, listener: Listener) -> Run:
     config, team = work.config, work.team
     judged = work.validation or work.data.test
     evaluation = None
-    for number in range(len(state.history) + 1, config.epochs + 1):
-        start = time.perf_counter()
-        tally = train_epoch(work.trainee, work.feed, config, number, listener, team)
-        evaluation = evaluate(work.judged, judged, team)
-        entry = _entry(number, tally, evaluation, time.perf_counter() - start, work.validation is not None)
-        state = checkpoint.take(work.trainee, (*state.history, entry))
-        if team.leads:
-            checkpoint.save(folder, state, config)
-            listener.epoch(entry, config.epochs)
+    with event_log(folder, state.history, team.leads and config.extra.get("tensorboard", False)) as log:
+        for number in range(len(state.history) + 1, config.epochs + 1):
+            start = time.perf_counter()
+            tally = train_epoch(work.trainee, work.feed, config, number, listener, team)
+            evaluation = evaluate(work.judged, judged, team)
+            seconds = time.perf_counter() - start
+            entry = _entry(number, tally, evaluation, seconds, work.validation is not None)
+            state = checkpoint.take(work.trainee, (*state.history, entry))
+            if team.leads:
+                checkpoint.save(folder, state, config)
+                log(entry)
+                listener.epoch(entry, config.epochs)
     if evaluation is None or work.validation:
         evaluation = evaluate(work.judged, work.data.test, team)
     flip_test = _flip_test(work, evaluation)

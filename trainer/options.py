@@ -59,6 +59,8 @@ class Options:
     """One of `precision.MEMORY_FORMATS`."""
     workers: int | None = None
     """Processes that augment images; None chooses."""
+    tensorboard: bool = False
+    """Also write the history for TensorBoard."""
     overwrite: bool = False
     """Replace a run that lies in the folder already."""
     model: str = ""
@@ -105,7 +107,10 @@ def make_config(
         assignment=options.assignment,
         constraints=options.constraints,
         command=options.command,
-        extra={"memory_format": speed.memory_format},
+        extra={
+            "memory_format": speed.memory_format,
+            **({"tensorboard": True} if options.tensorboard else {}),
+        },
     )
 
 

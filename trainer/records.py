@@ -8,6 +8,7 @@ A run is a folder. Reports are made from it alone:
     augmentation.json       the albumentations pipeline in force    Augmentation
     history.jsonl           one line per epoch                      Epoch
     history.csv             the same
+    tensorboard/            the same as events, where it was asked for
     request.json            only until the run has begun: what was asked for
     run.lock                only while a process writes the run, or after one was killed
     checkpoint.safetensors  weights and buffers after the last epoch: those that the figures are of,
