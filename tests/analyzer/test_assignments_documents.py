@@ -54,7 +54,9 @@ def verdicts(network: str, assignment: str) -> tuple[Verdict, ...]:
 def test_every_assignment_and_every_network_has_its_place_in_the_table() -> None:
     assert sorted(TABLES) == list(assignment_ids())
     assert {tuple(rows[0]) for rows in TABLES.values()} == {("constraint", *NETWORKS)}
-    assert {f"document_{name[:3]}" for name in NETWORKS} == set(names())
+    assert {f"document_{name[:3]}" for name in NETWORKS} == {
+        name for name in names() if name.startswith("document_")
+    }
 
 
 @pytest.mark.parametrize("assignment", TABLES)
