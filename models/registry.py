@@ -16,6 +16,7 @@ _LINES = {
     "document_001": "max pools, ghost norms, 3x1 and 1x3 kernels",
     "document_003": "strided layers, two depthwise separable ones",
     "document_004": "stride 1 throughout, two dilated layers",
+    "flagship": "gated residual blocks, three strides, seven depthwise separable layers, one dilated",
     "residual": "two strides, six depthwise separable layers, two dilated",
 }
 
