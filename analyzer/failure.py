@@ -179,7 +179,7 @@ def _hint(module: nn.Module, error: BaseException, arguments: Arguments, runs: R
 
 
 def _with(arguments: Arguments, spec: InputSpec) -> Arguments:
-    args, kwargs, _ = arguments.build(lambda _: spec)  # type: ignore[arg-type, return-value]
+    args, kwargs, _ = arguments.build(lambda _: spec)  # type: ignore[arg-type, return-value]  # it fills in anything
     return Arguments(args, kwargs)
 
 

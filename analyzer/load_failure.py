@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import traceback
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def syntax_failure(error: SyntaxError, shown: str) -> ModelError:
     indent = len(text) - len(text.lstrip())
     column = max((error.offset or 1) - 1 - indent, 0)
     picture = f"\n    {text.strip()}\n    {' ' * column}^" if text.strip() else ""
-    other = "" if os.path.basename(shown) == os.path.basename(file) else f" (imported by {shown})"  # noqa: PTH119
+    other = "" if Path(shown).name == Path(file).name else f" (imported by {shown})"
     return ModelError(f"{file}, line {error.lineno}: syntax error: {error.msg}{other}{picture}")
 
 

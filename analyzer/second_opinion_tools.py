@@ -68,7 +68,7 @@ def ask_fvcore(module: nn.Module, inputs: Any) -> ToolReport:
     """
     with _unnoticed():
         # Here, because a library that isn't installed is the caller's news and not the tool's failure.
-        import fvcore.nn  # type: ignore[import-untyped]  # noqa: F401
+        import fvcore.nn  # noqa: F401 - only to see whether it is there
     convention = "one multiply-add is one flop; adds normalisation, resizing and adaptive pooling"
     return _asked("fvcore", convention, module, inputs, _fvcore_figures)
 
@@ -80,7 +80,7 @@ def ask_torchscan(module: nn.Module, inputs: Any) -> ToolReport:
         ModuleNotFoundError: it isn't installed.
     """
     with _unnoticed():
-        import torchscan  # type: ignore[import-untyped]  # noqa: F401
+        import torchscan  # noqa: F401 - only to see whether it is there
     convention = "multiply-accumulates of modules; adds normalisation and pooling"
     return _asked("torchscan", convention, module, inputs, _torchscan_figures)
 

@@ -64,7 +64,7 @@ def torchinfo(network: nn.Module, x: Tensor) -> Count:
 
 def torchscan(network: nn.Module, x: Tensor) -> Count:
     """Return the totals of `torchscan.crawl_module`."""
-    from torchscan import crawl_module  # type: ignore[import-untyped]
+    from torchscan import crawl_module
 
     report = crawl_module(network, args=(x,))
     totals = report["totals"]
@@ -81,7 +81,7 @@ def torchscan(network: nn.Module, x: Tensor) -> Count:
 
 def fvcore(network: nn.Module, x: Tensor) -> Count:
     """Return `FlopCountAnalysis`'s total, in which a multiply-add is one flop."""
-    from fvcore.nn import FlopCountAnalysis, parameter_count  # type: ignore[import-untyped]
+    from fvcore.nn import FlopCountAnalysis, parameter_count
 
     total = FlopCountAnalysis(network, x).total()
     return Count(parameter_count(network)[""], total)
@@ -89,7 +89,7 @@ def fvcore(network: nn.Module, x: Tensor) -> Count:
 
 def ptflops(network: nn.Module, x: Tensor) -> Count:
     """Return `get_model_complexity_info`'s figures from its default engine."""
-    from ptflops import get_model_complexity_info  # type: ignore[import-untyped]
+    from ptflops import get_model_complexity_info
 
     macs, params = get_model_complexity_info(
         network,
@@ -106,7 +106,7 @@ def ptflops(network: nn.Module, x: Tensor) -> Count:
 
 def thop(network: nn.Module, x: Tensor) -> Count:
     """Return the figures of `thop.profile`."""
-    from thop import profile  # type: ignore[import-untyped]
+    from thop import profile
 
     macs, params = profile(network, inputs=(x,), verbose=False)
     return Count(params, macs)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torchvision  # type: ignore[import-untyped]
+import torchvision
 from torch import Tensor, nn
 
 NAMES: tuple[str, ...] = tuple(torchvision.models.list_models(module=torchvision.models))

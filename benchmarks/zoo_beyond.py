@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torchvision  # type: ignore[import-untyped]
+import torchvision
 from counters import silence, truth, versions
 from networks import build
 from results import machine, table, today, write_section

@@ -40,10 +40,10 @@ def rendered(*parts: RenderableType, width: int = PLAIN_WIDTH) -> str:
     """Return Rich tables and texts as plain text without colour, ending in one newline."""
     from rich.console import Console
 
-    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
+    drawn = io.StringIO()
+    console = Console(file=drawn, width=width, color_system=None, highlight=False)
     console.print(*parts, sep="\n")
-    text = console.file.getvalue()  # type: ignore[attr-defined] # it is the StringIO from above
-    return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n") + "\n"
+    return "\n".join(line.rstrip() for line in drawn.getvalue().splitlines()).strip("\n") + "\n"
 
 
 def talk(message: str) -> None:

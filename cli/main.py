@@ -18,6 +18,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
@@ -62,6 +63,7 @@ COMMANDS = {
     "draw": Entry("cifar_report.cli.draw:draw", "Draw a network: its graph and its receptive fields."),
     "models": Entry("cifar_report.cli.models:models", "List the built-in networks."),
     "assignments": Entry("cifar_report.cli.assignments:assignments", "List the built-in assignments."),
+    "augment": Entry("cifar_report.cli.augment:augment", "Show what an augmentation does to images."),
     "train": Entry("cifar_report.cli.train:train", "Train a network; the run becomes a folder."),
     "report": Entry("cifar_report.cli.report:report", "Write README.md and report.html of a run."),
     "train-and-report": Entry(
@@ -193,7 +195,7 @@ def _explain_bug(error: Exception, *, verbose: bool) -> int:
     click.echo(
         f"error: this is a bug in cifar-report, not in your input: {type(error).__name__}: {error}", err=True
     )
-    click.echo(f"  found:    in {os.path.basename(frame.filename)}, line {frame.lineno}", err=True)  # noqa: PTH119
+    click.echo(f"  found:    in {Path(frame.filename).name}, line {frame.lineno}", err=True)
     if not verbose:
         click.echo("  next:     run it again with --verbose and report what it prints", err=True)
     return BUG_EXIT

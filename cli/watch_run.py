@@ -45,8 +45,8 @@ def load_ahead() -> None:
     """Import what every check needs, so that no check has to."""
     from rich import box, table, text  # noqa: F401 - drawn with
 
-    from cifar_report.analyzer import assemble, assignments, constraints, load  # noqa: F401
-    from cifar_report.models import registry  # noqa: F401
+    from cifar_report.analyzer import assemble, assignments, constraints, load  # noqa: F401 - loads torch
+    from cifar_report.models import registry  # noqa: F401 - every check asks it
 
 
 def load_libraries(checked: Checked) -> None:

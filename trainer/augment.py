@@ -31,6 +31,8 @@ ASSIGNMENT = (
 _MIRRORS = ("HorizontalFlip", "VerticalFlip", "Transpose", "D4", "SquareSymmetry", "RandomRotate90")
 """What makes another sign of a sign."""
 
+_OTHER_SIGNS = "mirrored or turned, these are other signs"
+
 _TENSORS = ("ToTensorV2", "ToTensor")
 """What has nothing left to do here."""
 
@@ -41,6 +43,8 @@ class Spelt:
 
     text: str
     call: Call
+    left_out: str = ""
+    """Why it isn't done to images of this data set; empty where it is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,17 +70,22 @@ def pipeline_of_texts(texts: Sequence[str], data: DataFacts, *, mirror: bool = T
     Raises:
         UsageError: a text can't be read, or albumentations would refuse or ignore a part of it.
     """
-    spelt = [Spelt(text, _filled(meant(parse_call(text)), data)) for text in texts]
-    notes = []
-    if not mirror and (left_out := [row.call.name for row in spelt if row.call.name in _MIRRORS]):
-        notes.append(f"{data.name}: without {', '.join(left_out)}, which makes other signs of these")
-        spelt = [row for row in spelt if row.call.name not in left_out]
-    if data.image_shape[0] == 1:
-        spelt = [row for row in spelt if row.call.name != "ToGray"]
-    spelt = [row for row in spelt if row.call.name not in _TENSORS]
-    transforms = [build(row.call.name, row.call.arguments) for row in spelt]
-    compose = load_albumentations().Compose(transforms)
-    return Pipeline(finished(compose, data), tuple(spelt), tuple(notes))
+    spelt = tuple(_spelt(text, data, mirror) for text in texts)
+    made = [(row, build(row.call.name, row.call.arguments)) for row in spelt if row.call.name not in _TENSORS]
+    compose = load_albumentations().Compose([transform for row, transform in made if not row.left_out])
+    signs = [row.call.name for row in spelt if row.left_out == _OTHER_SIGNS]
+    notes = [f"{data.name}: without {', '.join(signs)}, which makes other signs of these"] if signs else []
+    return Pipeline(finished(compose, data), spelt, tuple(notes))
+
+
+def _spelt(text: str, data: DataFacts, mirror: bool) -> Spelt:
+    call = _filled(meant(parse_call(text)), data)
+    reasons = {
+        _OTHER_SIGNS: not mirror and call.name in _MIRRORS,
+        "the images are gray already": call.name == "ToGray" and data.image_shape[0] == 1,
+        "tensors are made in any case": call.name in _TENSORS,
+    }
+    return Spelt(text, call, next((reason for reason, holds in reasons.items() if holds), ""))
 
 
 def assignment_pipeline(data: DataFacts, *, mirror: bool) -> Any:
@@ -156,7 +165,7 @@ class Augmenter:
     """
 
     def __init__(self, pipeline: Any) -> None:
-        A = load_albumentations()  # noqa: N806
+        A = load_albumentations()  # noqa: N806 - the name everybody gives it
         *augmentations, last = pipeline.transforms
         if not isinstance(last, A.Normalize):
             raise ValueError(f"the pipeline ends in {type(last).__name__}, not in Normalize")

@@ -104,10 +104,10 @@ def _files(source: Path) -> Iterable[tuple[str, os.stat_result]]:
         yield str(source), source.stat()
         return
     for folder, _, names in os.walk(source, followlinks=True):
-        yield folder, os.stat(folder)  # noqa: PTH116
+        yield folder, os.stat(folder)  # noqa: PTH116 - a text, like the paths in it
         for name in names:
             path = os.path.join(folder, name)  # noqa: PTH118 - of 60,000 files, Path objects take seconds
-            yield path, os.stat(path)  # noqa: PTH116
+            yield path, os.stat(path)  # noqa: PTH116 - as above
 
 
 def _keep(entry: Path, data: ImageData) -> None:

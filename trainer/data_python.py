@@ -73,12 +73,12 @@ def from_datasets(name: str, train: Any, test: Any, listener: Listener) -> Image
     Raises:
         UsageError: an item is something else, or the classes of both differ.
     """
-    named = [getattr(data, "classes", None) for data in (train, test)]
-    if None not in named and list(named[0]) != list(named[1]):  # type: ignore[arg-type]
+    names, test_names = (getattr(data, "classes", None) for data in (train, test))
+    if names is not None and test_names is not None and list(names) != list(test_names):
         raise UsageError(
             f"{name}: train and test have other classes",
-            expected=", ".join(map(str, named[0])),  # type: ignore[arg-type]
-            found=", ".join(map(str, named[1])),  # type: ignore[arg-type]
+            expected=", ".join(map(str, names)),
+            found=", ".join(map(str, test_names)),
         )
     splits = [_read(which, data, listener) for which, data in (("train", train), ("test", test))]
     shapes = Counter(image.shape for images, _ in splits for image in images)
@@ -91,7 +91,7 @@ def from_datasets(name: str, train: Any, test: Any, listener: Listener) -> Image
         for images, labels in splits
     ]
     highest = max(int(split.labels.max()) for split in made)
-    classes = named[0] or [str(label) for label in range(highest + 1)]
+    classes = names or [str(label) for label in range(highest + 1)]
     return ImageData(name, tuple(map(str, classes)), made[0], made[1], note)
 
 

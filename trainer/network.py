@@ -28,13 +28,13 @@ class Network:
         self.classes = len(config.data.classes)
         self._format = FORMATS[config.extra.get("memory_format", "channels_last")]
         # A no-op for modules without 4-dimensional weights; convolutions keep the layout of these.
-        self.module = module.to(self.device, memory_format=self._format)  # type: ignore[call-overload]
+        self.module = module.to(self.device, memory_format=self._format)  # type: ignore[call-overload]  # not in its type
         self._trained = self.module
         if team.size > 1:
             if self.device.type == "cuda":
                 # Torch has none for CPUs: there each process normalises its own part of a batch.
                 convert = nn.SyncBatchNorm.convert_sync_batchnorm
-                self.module = convert(self.module)  # type: ignore[no-untyped-call]
+                self.module = convert(self.module)  # type: ignore[no-untyped-call]  # untyped in torch
             self._trained = nn.parallel.DistributedDataParallel(self.module)
         self._dtype = DTYPES.get(config.precision)
         mean, std = (

@@ -35,7 +35,7 @@ def _pad(transform: Any, shape: Shape) -> Twin:
     if border == _CONSTANT:
         return fixed(1.0, fill, shape=size)
     y, x = (
-        torch.from_numpy(np.pad(np.arange(length), around, mode=_NUMPYS[border]))  # type: ignore[call-overload]
+        torch.from_numpy(np.pad(np.arange(length), around, mode=_NUMPYS[border]))  # type: ignore[call-overload]  # it wants a literal
         for length, around in ((height, rows), (width, columns))
     )
     return fixed(

@@ -248,7 +248,7 @@ def test_a_forward_that_raises_changes_nothing_either(kind: type[Nasty]) -> None
         kind.misbehave(module, x)
         raise ValueError("after all that")
 
-    module.misbehave = broken  # type: ignore[method-assign]  # that is the point
+    module.misbehave = broken
 
     def run() -> None:
         with pytest.raises(ModelError, match="after all that"):
@@ -264,7 +264,7 @@ def test_an_interrupt_changes_nothing_either() -> None:
         Settings.misbehave(module, x)
         raise KeyboardInterrupt
 
-    module.misbehave = interrupt  # type: ignore[method-assign]  # that is the point
+    module.misbehave = interrupt
 
     def run() -> None:
         with pytest.raises(KeyboardInterrupt):

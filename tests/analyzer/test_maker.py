@@ -37,6 +37,6 @@ def test_defaults_hold_and_are_not_shared() -> None:
 
 def test_made_values_are_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
-        make(1).x = 2  # type: ignore[misc]  # what must not work
+        make(1).x = 2  # what must not work
     with pytest.raises(FrozenInstanceError):
         del make(1).x

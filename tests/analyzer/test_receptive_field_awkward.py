@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,12 +16,12 @@ from tests.analyzer import oracles, our_fields
 class Function(nn.Module):
     """A function as a module."""
 
-    def __init__(self, function):  # type: ignore[no-untyped-def]  # any function of a tensor
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.function = function
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.function(x)  # type: ignore[no-any-return]
+        return self.function(x)
 
 
 def shifted_beside_itself(x: Tensor) -> Tensor:

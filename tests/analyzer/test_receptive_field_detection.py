@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -38,7 +39,9 @@ def boxes_of(x: Tensor) -> Tensor:
     ],
     ids=["roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool", "mask", "mask of all", "mask of a map"],
 )
-def test_what_is_picked_by_the_image_may_come_from_anywhere_on_it(function) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_picked_by_the_image_may_come_from_anywhere_on_it(
+    function: Callable[[Tensor], Tensor],
+) -> None:
     totals = analyze(Function(function), SHAPE).totals
     assert totals.receptive_field.output.size == SHAPE[1:]
     assert totals.unknown_ops == ()
@@ -73,7 +76,7 @@ def test_known_boxes_are_not_taken_for_unknown_ones() -> None:
         lambda x: torch.cat([x[0, 0, 0, :0], x[0, 1, 0, :0]]).view(0, 4).unsqueeze(0),
     ],
 )
-def test_where_nothing_is_left_nothing_is_seen(function) -> None:  # type: ignore[no-untyped-def]
+def test_where_nothing_is_left_nothing_is_seen(function: Callable[[Tensor], Tensor]) -> None:
     field = analyze(Function(function), SHAPE).totals.receptive_field.output
     assert (field.kind, field.cause) == ("unknown", "it is empty: no unit is left to see anything")
 

@@ -245,16 +245,16 @@ def test_a_meta_network_that_needs_values_says_why() -> None:
 @pytest.mark.parametrize("shape", [(), (0, 32, 32), (3, -1), (3, 32.0, 32), "3,32,32"])
 def test_a_shape_that_is_none(shape: object) -> None:
     with pytest.raises(UsageError, match=r"shape|input"):
-        analyze(nn.ReLU(), shape)  # type: ignore[arg-type]  # that is the point
+        analyze(nn.ReLU(), shape)  # that is the point
 
 
 def test_sizes_of_numpy_are_numbers_too() -> None:
-    assert analyze(nn.ReLU(), np.array([3, 8, 8])).input_shape == (3, 8, 8)  # type: ignore[arg-type]
+    assert analyze(nn.ReLU(), np.array([3, 8, 8])).input_shape == (3, 8, 8)
 
 
 def test_a_class_instead_of_an_instance() -> None:
     with pytest.raises(UsageError) as caught:
-        analyze(Block)  # type: ignore[arg-type]  # that is the point
+        analyze(Block)  # that is the point
     assert "Block()" in caught.value.hint
 
 

@@ -46,7 +46,7 @@ def macs(analysis: Analysis) -> int:
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_the_field_refers_to_the_image_wherever_it_stands(order: tuple[int, int]) -> None:
     class Ordered(Two):
-        def forward(self, *given: Tensor) -> Tensor:  # type: ignore[override]  # that is the point
+        def forward(self, *given: Tensor) -> Tensor:
             return super().forward(*[given[place] for place in order])
 
     analysis = analyze(Ordered(), inputs=[(IMAGE, TOKENS)[place] for place in order])

@@ -222,7 +222,7 @@ def test_without_a_network_the_settings_are_named(project, capsys):
 
 
 def made(state: str, text: str = "rf > 3", evidence: str = "") -> Verdict:
-    return Verdict(text, "rf", state, "> 3", None, None, evidence)  # type: ignore[arg-type]
+    return Verdict(text, "rf", state, "> 3", None, None, evidence)
 
 
 def unescaped(text: str) -> str:

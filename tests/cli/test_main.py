@@ -106,7 +106,7 @@ def test_version_is_the_installed_one() -> None:
 
 @pytest.mark.parametrize(("error", "code"), [(UsageError, 2), (ModelError, 3)])
 def test_a_problem_is_a_message_and_its_code(probe: Probe, error: type[Exception], code: int) -> None:
-    result = probe(raising(error("layer conv1 is wrong", expected="3", found="4", hint="use 3")))  # type: ignore[call-arg]
+    result = probe(raising(error("layer conv1 is wrong", expected="3", found="4", hint="use 3")))
     assert result.exit_code == code
     assert result.stdout == ""
     assert result.stderr.splitlines() == [

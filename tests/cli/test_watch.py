@@ -324,7 +324,7 @@ def test_what_no_save_can_mend_ends_the_watch_with_its_code(monkeypatch, code):
 
 
 def verdict(text: str, state: str, measured: str | None) -> Verdict:
-    return Verdict(text, "rf", state, "", measured, None, "")  # type: ignore[arg-type]
+    return Verdict(text, "rf", state, "", measured, None, "")
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def texts_of(analysis: Analysis) -> list[str]:
     with theme.drawing():
         figure = draw_boxes(analysis, pattern(image_of(analysis)), theme.LIGHT)
         figure.canvas.draw()
-        renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+        renderer = figure.canvas.get_renderer()
         (axes,) = figure.axes
         frame = figure.bbox
         for text in axes.texts:

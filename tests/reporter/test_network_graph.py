@@ -330,7 +330,7 @@ def test_no_box_lies_on_another_and_no_edge_under_a_box(analysis: Analysis, max_
     for route in layout.routes:
         for x, y in sampled(route):
             assert -1 <= x <= layout.width + 1
-            assert not any(l + 1 < x < r - 1 and t + 1 < y < b - 1 for l, t, r, b in boxes)  # noqa: E741
+            assert not any(box[0] + 1 < x < box[2] - 1 and box[1] + 1 < y < box[3] - 1 for box in boxes)
 
 
 @every_network
@@ -483,7 +483,7 @@ def _contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_letters_stand_out_from_every_box(scheme: str) -> None:
-    text = network_svg(ANALYSES["one layer"], scheme=scheme)  # type: ignore[arg-type]
+    text = network_svg(ANALYSES["one layer"], scheme=scheme)
     colours = dict(re.findall(r"--([\w-]+):(#\w{6})", text))
     grounds = [colour for name, colour in colours.items() if name.endswith("-fill") or name == "paper"]
     assert len(grounds) == 9

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -105,14 +106,14 @@ def main(place):
             folder = place / f"{overwrite}-{write}"
             if overwrite:
                 shutil.copytree(place / "old", folder)
-            code = in_child(killed_at(write, lambda: run(folder, overwrite=overwrite)))  # noqa: B023
+            code = in_child(killed_at(write, partial(run, folder, overwrite=overwrite)))
             if code == 0:
                 break
             assert code == KILLED, code
             kills += 1
             if overwrite and not (folder / "request.json").exists() and weights(folder)[0] == other[0]:
                 continue
-            assert in_child(lambda: go_on(folder)) == 0  # noqa: B023
+            assert in_child(partial(go_on, folder)) == 0
             assert weights(folder) == expected, (overwrite, write)
     print(kills)
 
