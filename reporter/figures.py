@@ -150,7 +150,7 @@ def _data_plans(facts: Facts) -> Iterator[Plan]:
             ".png",
             photo_grids.describe_augmentation(samples.before, names),
             "Training images before and after augmentation",
-            lambda theme: photo_grids.draw_augmentation(samples.before, samples.after, theme),
+            lambda theme: photo_grids.draw_augmentation(samples.before, [samples.after], theme),
         )
 
 

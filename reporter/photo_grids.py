@@ -5,6 +5,7 @@ Pixels are drawn as they are, without smoothing.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -58,32 +59,44 @@ def describe_samples(labels: NDArray[np.int64], classes: Sequence[str]) -> str:
     return f"Training images, {each} of each class: {names}{more}."
 
 
-def draw_augmentation(before: Images, after: Images, theme: Theme) -> Figure:
-    """Draw training images above what the augmentation made of them."""
+def draw_augmentation(before: Images, draws: Sequence[Images], theme: Theme) -> Figure:
+    """Draw training images above what the augmentation made of them, once or several times."""
     pairs = min(PAIRS_SHOWN, len(before))
     bands = -(-pairs // PAIRS_IN_ROW)
-    size, step = 0.76, 0.79
-    made = themes.figure(2 * MARGIN + bands * (2 * step + 0.18) - 0.18, theme)
+    size, step, gap = 0.76, 0.79, 0.18
+    high = (1 + len(draws)) * step + gap
+    made = themes.figure(2 * MARGIN + bands * high - gap, theme)
     axes = themes.sheet(made)
     for index in range(pairs):
         band, place = divmod(index, PAIRS_IN_ROW)
-        y = MARGIN + band * (2 * step + 0.18)
+        y = MARGIN + band * high
         x = MARGIN + 0.72 + place * step
         if place == 0:
             axes.text(MARGIN, y + size / 2, "before", va="center", fontsize=10, color=theme.muted)
             axes.text(MARGIN, y + step + size / 2, "after", va="center", fontsize=10, color=theme.ink)
-        put(axes, before[index], x, y, size)
-        put(axes, after[index], x, y + step, size)
+        for row, images in enumerate((before, *draws)):
+            put(axes, images[index], x, y + row * step, size)
     return made
 
 
-def describe_augmentation(before: Images, transforms: Sequence[str]) -> str:
+def augmentation_png(before: Images, draws: Sequence[Images]) -> bytes:
+    """Return the picture of `draw_augmentation` as the content of a file."""
+    content = io.BytesIO()
+    with themes.drawing():
+        made = draw_augmentation(before, draws, themes.LIGHT)
+        made.savefig(content, format="png", dpi=themes.PNG_DPI, facecolor=made.get_facecolor())
+    return content.getvalue()
+
+
+def describe_augmentation(before: Images, transforms: Sequence[str], draws: int = 1) -> str:
     """Say how many images are shown and what was applied."""
-    pairs = min(PAIRS_SHOWN, len(before))
-    return (
-        f"{plural(pairs, 'training image')} in pairs: above as it is in the data set, below after one"
-        f" random draw of {listing([one_line(name) for name in transforms])}."
-    )
+    shown = plural(min(PAIRS_SHOWN, len(before)), "training image")
+    names = listing([one_line(name) for name in transforms])
+    if draws == 1:
+        below = f"in pairs: above as it is in the data set, below after one random draw of {names}"
+    else:
+        below = f"in columns: on top as it is in the data set, below after {draws} random draws of {names}"
+    return f"{shown} {below}."
 
 
 def draw_mistakes(images: Images, mistakes: Sequence[Mistake], theme: Theme) -> Figure:

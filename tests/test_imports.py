@@ -197,7 +197,8 @@ def test_help_loads_no_torch() -> None:
     assert modules & {"torch", "numpy", "rich", *HEAVY} == set()
 
 
-def test_the_help_of_train_loads_no_torch() -> None:
-    code, modules = loaded("train-and-report", "--help")
+@pytest.mark.parametrize("command", ["train-and-report", "augment"])
+def test_the_help_of_what_augments_loads_no_torch(command: str) -> None:
+    code, modules = loaded(command, "--help")
     assert code == 0
     assert modules & {"torch", *HEAVY} == set()

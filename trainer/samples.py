@@ -39,7 +39,7 @@ def write_samples(
         evaluation: of the test split; None, before there is one, leaves `test_images` empty.
     """
     chosen = _of_each_class(data.train.labels, len(data.classes))
-    few = chosen[:: max(len(chosen) // AUGMENTED, 1)][:AUGMENTED]
+    few = spread(data)
     before = data.train.images[few]
     wrong = most_confident_errors(evaluation) if evaluation else np.empty(0, dtype=np.int64)
     _write(
@@ -48,11 +48,30 @@ def write_samples(
             "images": data.train.images[chosen],
             "labels": data.train.labels[chosen],
             "before": before,
-            "after": augment(before, few, (seed, 0, _STREAM)) if augment else before,
+            "after": draw(augment, data, few, seed) if augment else before,
             "test_images": data.test.images[wrong],
             "test_index": wrong,
         },
     )
+
+
+def spread(data: ImageData, count: int = AUGMENTED) -> Labels:
+    """Return the indices of at most so many training images, of as many classes as possible."""
+    chosen = _of_each_class(data.train.labels, len(data.classes))
+    return chosen[:: max(len(chosen) // count, 1)][:count]
+
+
+def draw(augment: Augment, data: ImageData, indices: Labels, seed: int, number: int = 0) -> Pixels:
+    """Return what the augmentation makes of training images, in one draw of several.
+
+    Args:
+        augment: of a feed.
+        data: where the images come from.
+        indices: theirs.
+        seed: a run's; draw 0 is what its report shows.
+        number: of the draw, from 0.
+    """
+    return augment(data.train.images[indices], indices, (seed, number, _STREAM))
 
 
 def most_confident_errors(evaluation: Evaluation) -> Labels:

@@ -40,12 +40,17 @@ def make_twins(transforms: Sequence[Any], shape: Shape) -> list[Twin]:
     """
     twins: list[Twin] = []
     for transform in transforms:
-        name = type(transform).__name__
-        if name not in RULES:
-            raise NoTwin(f"{name} has no batched twin")
-        twins.append(RULES[name](transform, shape))
+        twins.append(make_twin(transform, shape))
         shape = twins[-1].shape or shape
     return twins
+
+
+def make_twin(transform: Any, shape: Shape) -> Twin:
+    """Return the twin of a transform for images of a shape; raises NoTwin."""
+    name = type(transform).__name__
+    if name not in RULES:
+        raise NoTwin(f"{name} has no batched twin")
+    return RULES[name](transform, shape)
 
 
 class TwinAugmenter:
