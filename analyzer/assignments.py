@@ -23,6 +23,7 @@ _FOLDER = files("cifar_report.analyzer") / "assignments"
 _TEXTS = ("id", "title", "course", "prose", "data")
 _KEYS = (*_TEXTS, "constraints", "augmentation")
 _REQUIRED = ("id", "title", "constraints")
+_INPUT_SHAPES = {"cifar10": (3, 32, 32), "mnist": (1, 28, 28)}
 
 _TEMPLATE = """\
 # An assignment. Hold a network against it: cifar-report check model.py --assignment THIS_FILE
@@ -78,6 +79,11 @@ class Assignment:
     constraints: tuple[str, ...]
     augmentation: tuple[str, ...] = ()
     """What a training does to its images, a transform of albumentations each, as the course spells it."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """Shape of the images of its data set, without the batch; None for a data set that isn't known."""
+        return _INPUT_SHAPES.get(self.data)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the assignment as JSON-ready data."""

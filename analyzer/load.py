@@ -12,7 +12,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -42,6 +42,8 @@ class LoadedModel:
     """Where its code expects its neighbours; None for what is installed."""
     hollow: bool = False
     """Its weights have shapes and no values: `load_model(name)` loads it with them."""
+    input_shape: tuple[int, ...] | None = None
+    """Of the images that it was made for, without the batch, where that is known."""
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -71,7 +73,7 @@ def load_model(spec: str, *, values: bool = True) -> LoadedModel:
 
     parsed = parse_spec(spec, registry.names())
     if parsed.kind == "built-in":
-        return _loaded(spec, registry.build(spec))
+        return replace(_loaded(spec, registry.build(spec)), input_shape=registry.input_shape(spec))
     if parsed.kind in ("torchvision", "timm"):
         return _load_zoo(parsed, values)
     if parsed.kind == "hub":

@@ -111,7 +111,7 @@ def analyze(
         write_result(text, output)
         return
     if density or not plain:
-        analysis = _with_coverage(loaded, analysis, inputs, density)
+        analysis = _with_coverage(loaded, analysis, density)
     writers = {
         "tree": lambda analysis: summary.tree_table(analysis, depth),
         "torchsummary": summary.torchsummary_table,
@@ -127,16 +127,13 @@ def analyze(
     write_result(text, output)
 
 
-def _with_coverage(
-    loaded: LoadedModel, analysis: Analysis, inputs: tuple[str, ...], per_layer: bool
-) -> Analysis:
+def _with_coverage(loaded: LoadedModel, analysis: Analysis, per_layer: bool) -> Analysis:
     """Return an analysis with density and alignment, for which the network is traced once more."""
     from cifar_report.analyzer.coverage_measure import measure_coverage
-    from cifar_report.analyzer.inputs import parse_input
 
-    specs = [parse_input(text) for text in inputs]
     with loaded.running():
-        return replace(analysis, coverage=measure_coverage(loaded.module, specs, per_layer=per_layer))
+        coverage = measure_coverage(loaded.module, list(analysis.inputs), per_layer=per_layer)
+    return replace(analysis, coverage=coverage)
 
 
 def _with_second_opinion(network: nn.Module, analysis: Analysis, form: str) -> str:

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from cifar_report.cli.console import talk, write_result
 from cifar_report.cli.judgement import Request, judged
@@ -75,7 +74,6 @@ def check(
         require=require,
         assignment=assignment,
         inputs=inputs,
-        inputs_given=context.get_parameter_source("inputs") is not ParameterSource.DEFAULT,
         weights=weights,
         style=style,
         plain=output is not None,

@@ -18,6 +18,7 @@ from cifar_report.cli.verdict_table import as_json, as_markdown, as_table, in_a_
 
 if TYPE_CHECKING:
     from cifar_report.analyzer.analysis import Analysis
+    from cifar_report.analyzer.assignments import Assignment
     from cifar_report.analyzer.constraints import Constraint, Verdict
     from cifar_report.analyzer.load import LoadedModel
 
@@ -33,8 +34,7 @@ class Request:
     require: tuple[str, ...]
     assignment: str | None
     inputs: tuple[str, ...]
-    inputs_given: bool
-    """False where `inputs` is the default, which settings may replace."""
+    """None for those of the settings, or else what the assignment or the network is about."""
     weights: Path | None
     style: str
     plain: bool
@@ -73,11 +73,12 @@ def judged(request: Request) -> Judgement:
     from cifar_report.analyzer.constraints import exit_code, judge
 
     settings = read_settings(Path.cwd())
-    constraints = _constraints(request, settings)
+    assignment = _assignment(request, settings)
+    constraints = _constraints(request, settings, assignment)
     model = _model(request, settings)
-    inputs = _inputs(request, settings)
+    inputs = request.inputs or _inputs(settings, assignment)
     loaded, analysis = load_and_analyze(model, inputs, request.weights, values=False)
-    analysis = completed_for(constraints, loaded, analysis, inputs)
+    analysis = completed_for(constraints, loaded, analysis)
     verdicts = judge(constraints, analysis)
     code = exit_code(verdicts, allow_unknown=request.allow_unknown)
     text = _text(request, loaded, analysis, verdicts, code)
@@ -88,15 +89,21 @@ def judged(request: Request) -> Judgement:
     return Judgement(text, in_a_line(analysis, verdicts), code, verdicts)
 
 
-def _constraints(request: Request, settings: Settings) -> list[Constraint]:
+def _assignment(request: Request, settings: Settings) -> Assignment | None:
     from cifar_report.analyzer.assignments import load_assignment
+
+    name = request.assignment if request.says_constraints else settings.assignment or None
+    return None if name is None else load_assignment(name)
+
+
+def _constraints(request: Request, settings: Settings, assignment: Assignment | None) -> list[Constraint]:
     from cifar_report.analyzer.constraints import parse_constraint
 
-    require, assignment = request.require, request.assignment
+    require = request.require
     if not request.says_constraints and (settings.require or settings.assignment):
         talk(f"constraints from {settings.source}")
-        require, assignment = settings.require, settings.assignment or None
-    texts = [*(load_assignment(assignment).constraints if assignment is not None else ()), *require]
+        require = settings.require
+    texts = [*(assignment.constraints if assignment else ()), *require]
     constraints = [*_bounds(request), *map(parse_constraint, texts)]
     if not constraints:
         raise UsageError(
@@ -133,11 +140,13 @@ def _model(request: Request, settings: Settings) -> str:
     return settings.model
 
 
-def _inputs(request: Request, settings: Settings) -> tuple[str, ...]:
-    if request.inputs_given or not settings.inputs:
-        return request.inputs
-    talk(f"--input {' --input '.join(settings.inputs)} from {settings.source}")
-    return settings.inputs
+def _inputs(settings: Settings, assignment: Assignment | None) -> tuple[str, ...]:
+    """Return what the settings or the assignment say, in this order; empty where neither does."""
+    if settings.inputs:
+        talk(f"--input {' --input '.join(settings.inputs)} from {settings.source}")
+        return settings.inputs
+    shape = assignment.input_shape if assignment else None
+    return (",".join(map(str, shape)),) if shape else ()
 
 
 def _text(

@@ -24,16 +24,17 @@ _FIGURES = slice(1, 5)
 @format_option("table", "json", "markdown", help="How to print the list.")
 @output_option
 def models(style: str, output: Path | None) -> None:
-    """List the built-in networks with parameters, MACs and receptive field for 3x32x32 images.
+    """List the built-in networks with parameters, MACs and receptive field.
 
-    All figures are computed while you wait. The receptive field stands before global average pooling
-    (GAP) and at the output, because assignments differ in which one they mean.
+    All figures are computed while you wait, for images of 3x32x32, or of 1x28x28 where a network is for
+    MNIST. The receptive field stands before global average pooling (GAP) and at the output, because
+    assignments differ in which one they mean.
     """
     from cifar_report.analyzer.assemble import analyze
-    from cifar_report.models.registry import build, describe
+    from cifar_report.models.registry import build, describe, input_shape
 
     lines = describe()
-    analyses = {name: analyze(build(name), (3, 32, 32), name=name) for name in lines}
+    analyses = {name: analyze(build(name), input_shape(name), name=name) for name in lines}
     if style == "json":
         write_result(_json(analyses, lines), output)
     elif style == "markdown":

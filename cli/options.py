@@ -25,11 +25,10 @@ def input_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--input",
         "inputs",
         multiple=True,
-        default=("3,32,32",),
-        show_default=True,
         metavar="C,H,W",
         help="Shape of one image, without the batch. Again for each further argument: 77:int64 with a "
-        "dtype, mask=1,32,32 by keyword.",
+        "dtype, mask=1,32,32 by keyword.  [default: 3,32,32, or what a built-in network or the assignment "
+        "is about]",
     )(command)
 
 
@@ -77,16 +76,18 @@ def load_and_analyze(
 
     Args:
         model: the network's name.
-        inputs: as `--input` gives them.
+        inputs: as `--input` gives them; none for what the network was made for, or CIFAR-10's images.
         weights: a file to load into it first.
         values: the network's weights have values; nothing else than an analysis can do without.
     """
+    from cifar_report.analyzer.analysis import InputSpec
     from cifar_report.analyzer.inputs import parse_input
     from cifar_report.analyzer.load import load_model
     from cifar_report.analyzer.load_weights import load_weights
 
-    specs = [parse_input(text) for text in inputs]
+    given = [parse_input(text) for text in inputs]
     loaded = load_model(model, values=values or weights is not None)
+    specs = given or [InputSpec(loaded.input_shape or (3, 32, 32))]
     if loaded.note:
         talk(loaded.note)
     if weights is not None:
@@ -100,15 +101,12 @@ def load_and_analyze(
     return loaded, analysis
 
 
-def completed_for(
-    constraints: Iterable[Constraint], loaded: LoadedModel, analysis: Analysis, inputs: tuple[str, ...]
-) -> Analysis:
+def completed_for(constraints: Iterable[Constraint], loaded: LoadedModel, analysis: Analysis) -> Analysis:
     """Return an analysis with the figures that only these constraints ask for."""
     from cifar_report.analyzer.coverage_asked import completed
-    from cifar_report.analyzer.inputs import parse_input
 
     with loaded.running():
-        return completed(analysis, loaded.module, [parse_input(text) for text in inputs], constraints)
+        return completed(analysis, loaded.module, list(analysis.inputs), constraints)
 
 
 def _analyzed(loaded: LoadedModel, inputs: list[InputSpec]) -> tuple[LoadedModel, Analysis]:

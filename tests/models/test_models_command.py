@@ -34,13 +34,41 @@ FIELDS = {
         1 + 2 * 2 + 4 + 2 * 4 + 4 + 2 * 2,
         1 + 2 * 2 + 4 + 2 * 4 + 4 + 2 * 2 + 23,
     ),
+    # two max pools; the pooling at the end takes in the whole 8x8 map
+    "era_s8_batch_norm": (
+        1 + 2 + 2 + 1 + 2 * (2 + 2 + 2 + 1) + 4 * (2 + 2 + 2),
+        1 + 2 + 2 + 1 + 2 * (2 + 2 + 2 + 1) + 4 * (2 + 2 + 2 + 7),
+    ),
+    # these normalise over whole maps, so that every unit sees everything
+    "era_s8_group_norm": (None, None),
+    "era_s8_layer_norm": (None, None),
+    # three max pools; the pooling at the end takes in the whole 4x4 map
+    "eva5_s7": (
+        1 + 2 + 2 + 1 + 2 * (2 + 2 + 1) + 4 * (4 + 2 + 1) + 8 * 2,
+        1 + 2 + 2 + 1 + 2 * (2 + 2 + 1) + 4 * (4 + 2 + 1) + 8 * (2 + 3),
+    ),
     "flagship": (
         1 + 2 + 2 + 2 * (4 + 4 + 8 + 2) + 4 * (4 + 4 + 2),
         1 + 2 + 2 + 2 * (4 + 4 + 8 + 2) + 4 * (4 + 4 + 2) + 8 * 3,
     ),
+    # two max pools on 28x28, the pooling at the end takes in the whole 7x7 map
+    "mnist_20k": (
+        1 + 2 + 2 + 1 + 2 * (2 + 1) + 4 * (2 + 2),
+        1 + 2 + 2 + 1 + 2 * (2 + 1) + 4 * (2 + 2 + 6),
+    ),
+    "mnist_8k": (
+        1 + 2 + 2 + 1 + 2 * (2 + 1) + 4 * (2 + 2),
+        1 + 2 + 2 + 1 + 2 * (2 + 1) + 4 * (2 + 2 + 6),
+    ),
     "residual": (
         1 + 2 + 2 + 2 + 2 * (2 + 2 + 4 + 2) + 4 * (2 + 2 + 4),
         1 + 2 + 2 + 2 + 2 * (2 + 2 + 4 + 2) + 4 * (2 + 2 + 4 + 7),
+    ),
+    # On a grid of 4 the 3x3 kernel behind the transposed one reads three units, and the pooling at the end
+    # all eight with one more on either side.
+    "transposed": (
+        1 + 2 + 2 + 1 + 2 * (2 + 4 + 2) + 4 * (2 + 2 + 2 + 2),
+        1 + 2 + 2 + 1 + 2 * (2 + 4 + 2) + 4 * (2 + 2 + 2 + 9),
     ),
 }
 
@@ -56,9 +84,10 @@ def test_json_lists_every_network_with_parameters_and_both_fields() -> None:
     assert tuple(listed) == names()
     for name, model in listed.items():
         assert model["params"] == sum(parameter.numel() for parameter in build(name).parameters())
-        before, output = FIELDS[name]
-        assert model["receptive_field"]["before_gap"]["size"] == [before, before], name
-        assert model["receptive_field"]["output"]["size"] == [output, output], name
+        for place, field in zip(("before_gap", "output"), FIELDS[name], strict=True):
+            found = model["receptive_field"][place]
+            assert found["kind"] == ("global" if field is None else "local"), name
+            assert field is None or found["size"] == [field, field], name
 
 
 def test_the_table_has_a_line_for_each_network() -> None:

@@ -12,9 +12,10 @@ import cifar_report.models.registry as registry
 from cifar_report.analyzer.errors import UsageError
 
 
-def test_names_are_the_network_files_in_the_folder() -> None:
-    files = Path(registry.__file__).parent.glob("*.py")
-    assert registry.names() == tuple(sorted(f.stem for f in files if f.stem not in ("__init__", "registry")))
+def test_every_network_file_in_the_folder_has_a_name() -> None:
+    files = {file.stem for file in Path(registry.__file__).parent.glob("*.py")}
+    defined = {type(registry.build(name)).__module__.rpartition(".")[2] for name in registry.names()}
+    assert defined == files - {"__init__", "registry"}
 
 
 def test_every_network_has_one_line() -> None:
@@ -28,7 +29,7 @@ def test_every_name_builds_a_network_for_ten_classes(name: str) -> None:
     network = registry.build(name)
     assert isinstance(network, nn.Module)
     with torch.no_grad():
-        assert network.eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
+        assert network.eval()(torch.zeros(1, *registry.input_shape(name))).shape == (1, 10)
 
 
 def test_a_misspelt_name_is_a_usage_error_with_the_nearest_names() -> None:
