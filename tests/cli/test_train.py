@@ -7,27 +7,14 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
-from PIL import Image
 from safetensors.torch import load_file
 
 from cifar_report.analyzer.load import load_model
-from cifar_report.cli.main import main
 from cifar_report.trainer.run import read_run
+from tests.cli.trainings import FAST, NETWORK, TEST_IMAGES, TRAIN_IMAGES, call, names, train
 
-NETWORK = """
-from torch import nn
-
-class Net(nn.Sequential):
-    def __init__(self, classes=3):
-        super().__init__(
-            nn.Conv2d(3, 4, 3, stride=4), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.1),
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes),
-        )
-"""
 SLOW = """
     def forward(self, x):
         import time
@@ -53,36 +40,6 @@ HELD_UP = """
                 time.sleep(100)
         return super().forward(x)
 """
-FAST = ["--precision", "float32", "--workers", "0"]
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder with a network, a data set of three colours, and nothing else."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "net.py").write_text(NETWORK)
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 8), ("test", 4)):
-        for channel, name in enumerate(("red", "green", "blue")):
-            folder = tmp_path / "colours" / split / name
-            folder.mkdir(parents=True)
-            for number in range(count):
-                pixels = rng.integers(0, 120, (32, 32, 3), dtype=np.uint8)
-                pixels[..., channel] += 120
-                Image.fromarray(pixels).save(folder / f"{number}.png")
-    return tmp_path
-
-
-def call(*arguments, command="train"):
-    return CliRunner().invoke(main, [command, *map(str, arguments)])
-
-
-def train(*arguments, command="train"):
-    return call("net.py", "--data", "colours", "--epochs", 2, *FAST, *arguments, command=command)
-
-
-def files(place):
-    return sorted(path.name for path in place.iterdir())
 
 
 def test_the_result_is_on_stdout_and_the_talk_on_stderr(place):
@@ -91,7 +48,7 @@ def test_the_result_is_on_stdout_and_the_talk_on_stderr(place):
     accuracy = read_run(place / "runs" / "colours-net").metrics.accuracy
     lines = result.stdout.splitlines()
     assert lines[0].startswith(f"test accuracy {accuracy:.2f} % (")
-    assert "of 12 images), last epoch of 2" in lines[0]
+    assert f"of {TEST_IMAGES} images), last epoch of 2" in lines[0]
     assert lines[-1] == "runs/colours-net"
     assert [line[:9] for line in result.stderr.splitlines() if line.startswith("epoch")] == [
         "epoch 1/2",
@@ -116,13 +73,13 @@ def test_constraints_are_judged_and_decide_the_exit_code(place, constraint, stat
 
 def test_a_constraint_that_cannot_be_read_stops_before_training(place):
     result = train("--require", "prams < 5")
-    assert (result.exit_code, files(place)) == (2, ["colours", "net.py"])
+    assert (result.exit_code, names(place)) == (2, ["colours", "net.py"])
     assert "params" in result.stderr
 
 
 def test_an_unknown_assignment_stops_before_training(place):
     result = train("--assignment", "none-such")
-    assert (result.exit_code, files(place)) == (2, ["colours", "net.py"])
+    assert (result.exit_code, names(place)) == (2, ["colours", "net.py"])
 
 
 def test_the_recorded_command_repeats_the_run_to_the_bit(place):
@@ -183,7 +140,7 @@ def test_bad_input_is_one_message_and_nothing_is_written(place, arguments, code,
     assert all(word in result.stderr for word in words), result.stderr
     assert result.stderr.count("error:") == 1
     assert "Traceback" not in result.stderr
-    assert (result.stdout, files(place)) == ("", ["colours", "net.py"])
+    assert (result.stdout, names(place)) == ("", ["colours", "net.py"])
 
 
 def test_cuda_without_cuda_is_said_before_anything_is_read(place, monkeypatch):
@@ -322,8 +279,8 @@ def test_two_processes_train_one_network_as_one_process_does(place):
         assert apart < 1e-3 * moved, name
     one, two = (read_run(place / name) for name in ("one", "two"))
     assert (one.config.processes, two.config.processes) == (1, 2)
-    assert {epoch.train_count for epoch in two.history} == {24}
-    assert {epoch.test_count for epoch in two.history} == {12}
+    assert {epoch.train_count for epoch in two.history} == {TRAIN_IMAGES}
+    assert {epoch.test_count for epoch in two.history} == {TEST_IMAGES}
     assert len(one.history) * 3 == 60
 
 

@@ -5,51 +5,13 @@ import statistics
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from PIL import Image
 from scipy import stats
 
 from cifar_report.analyzer.errors import UsageError
-from cifar_report.cli.main import main
 from cifar_report.cli.seeds import parse_seeds
 from cifar_report.trainer.run import read_run
 from cifar_report.trainer.spread import spread
-
-NETWORK = """
-from torch import nn
-
-class Net(nn.Sequential):
-    def __init__(self):
-        super().__init__(
-            nn.Conv2d(3, 4, 3, stride=4), nn.BatchNorm2d(4), nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3),
-        )
-"""
-FAST = ["--precision", "float32", "--memory-format", "channels_last", "--workers", "0"]
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "net.py").write_text(NETWORK)
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 8), ("test", 7)):
-        for channel, name in enumerate(("red", "green", "blue")):
-            folder = tmp_path / "colours" / split / name
-            folder.mkdir(parents=True)
-            for number in range(count):
-                pixels = rng.integers(0, 200, (32, 32, 3), dtype=np.uint8)
-                pixels[..., channel] += 40
-                Image.fromarray(pixels).save(folder / f"{number}.png")
-    return tmp_path
-
-
-def call(*arguments):
-    return CliRunner().invoke(main, ["train", *map(str, arguments)])
-
-
-def train(*arguments):
-    return call("net.py", "--data", "colours", "--epochs", 2, *FAST, *arguments)
+from tests.cli.trainings import FAST, TRAIN_IMAGES, call, names, train
 
 
 def test_a_file_gives_defaults_and_the_command_line_overrides_them(place):
@@ -121,7 +83,7 @@ def test_seeds_are_shared_out_over_processes_and_resumed(place, monkeypatch):
     monkeypatch.setenv("RANK", "1")
     result = train("--seeds", "0-2", "--out", "out")
     assert "other seeds are still to come" in result.stderr
-    assert sorted(path.name for path in (place / "out").iterdir()) == ["seed-1", "seeds.json"]
+    assert names(place / "out") == ["seed-1", "seeds.json"]
     before = (place / "out" / "seed-1" / "checkpoint.safetensors").stat().st_mtime_ns
     monkeypatch.delenv("WORLD_SIZE")
     monkeypatch.delenv("RANK")
@@ -183,8 +145,8 @@ def test_history_is_written_as_csv_too(place):
 
 
 def test_one_batch_is_learnt_by_heart_and_nothing_is_written(place):
-    before = sorted(path.name for path in place.iterdir())
+    before = names(place)
     result = train("--overfit-batch", "--lr", 0.05)
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.startswith("24 images learnt by heart after ")
-    assert sorted(path.name for path in place.iterdir()) == before
+    assert result.stdout.startswith(f"{TRAIN_IMAGES} images learnt by heart after ")
+    assert names(place) == before
