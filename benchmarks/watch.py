@@ -2,8 +2,9 @@
 
     python benchmarks/watch.py [--repeats 20]
 
-A save is a rename over the file, as careful editors do it; the verdict is there when its last line is read
-from a pipe. Every answer is checked: parameters are those of the file that was saved.
+The first save comes when the watch has said that it watches. A save is a rename over the file, as careful
+editors do it; the verdict is there when its last line is read from a pipe. Every answer is checked: its
+parameters are those of the file that was saved.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -128,7 +130,8 @@ def main() -> None:
         f"`cifar-report check MODEL --max-params 1G --watch`, [ms] from the save to the verdict, {repeats} "
         "saves at odd moments. Files are looked at ten times a second, and a save counts as over when "
         "nothing has changed for 50 ms: a tenth of a second of each figure, on average. The watch imports a "
-        "network's libraries once its first verdict is told; the first save after that may wait for it.\n\n"
+        "network's libraries after its first verdict and before it says that it watches; the saves come "
+        "after that.\n\n"
         f"{table(header, rows)}",
     )
 
@@ -143,10 +146,11 @@ def latencies(case: Case, repeats: int) -> list[float]:
         program = Path(sys.executable).with_name("cifar-report")
         command = [program, "check", case.target, "--max-params", "1G", "--watch", "--format", "markdown"]
         process = subprocess.Popen(
-            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         try:
             assert answer(process) == case.params(3)
+            await_ready(process)
             times = []
             for width in range(4, 4 + repeats):
                 time.sleep(0.3 + random.random() / 5)  # at any moment between two looks
@@ -165,6 +169,13 @@ def save(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.tmp")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)
+
+
+def await_ready(process: subprocess.Popen[str]) -> None:
+    """Wait until the watch says that it watches, and let it talk from then on."""
+    assert process.stderr is not None
+    next(line for line in process.stderr if line.startswith("watching "))
+    threading.Thread(target=process.stderr.read, daemon=True).start()
 
 
 def answer(process: subprocess.Popen[str]) -> int:

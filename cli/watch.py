@@ -43,9 +43,12 @@ def watch(request: Request, output: Path | None, *, verbose: bool) -> int:
             return result
         if result is not None:
             first = False
-            told = _tell_files(request, states, told)
-        if isinstance(result, Checked):
-            load_libraries(result)
+            watched = _watched(request, states)
+            if isinstance(result, Checked):
+                load_libraries(result)  # before it says that it watches: from then on no save waits for them
+            if watched != told:
+                talk(f"watching {watched}; Ctrl-C ends")
+            told = watched
         names = shown(await_change(states))
         talk(f"\n{time.strftime('%H:%M:%S')} {names} changed {'-' * max(60 - len(names), 3)}")
 
@@ -56,14 +59,12 @@ def _tell_changes(last: Judgement, result: Judgement) -> None:
          else "since the last check: no change")  # fmt: skip
 
 
-def _tell_files(request: Request, states: States, told: str) -> str:
-    """Say which files are watched, when these are others than at the last time."""
+def _watched(request: Request, states: States) -> str:
+    """Return which files are watched."""
     names = shown(states)
     if not names:
         raise UsageError(
             f"there is no file to watch: {request.model} is part of an installed library",
             hint="leave out --watch, or name a file of your own",
         )
-    if names != told:
-        talk(f"watching {names}; Ctrl-C ends")
     return names
