@@ -176,8 +176,7 @@ def _effective(loaded: LoadedModel, run: Run, samples: Samples) -> EffectiveFiel
     spread = np.linspace(0, len(samples.images) - 1, min(IMAGES, len(samples.images))).astype(int)
     if not len(spread):
         return "no images were kept in this run"
-    data = run.config.data
-    mean, std = np.array(data.mean, dtype=np.float32), np.array(data.std, dtype=np.float32)
+    mean, std = (np.array(values, dtype=np.float32) for values in (run.config.mean, run.config.std))
     pixels = (samples.images[spread].astype(np.float32) / 255 - mean) / std
     try:
         images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))

@@ -124,8 +124,29 @@ def finished(compose: Any, data: DataFacts) -> Any:
             hint=f"put {after} before Normalize, with fills in 0..255",
         )
     whole = A.Compose(parts)
+    normalisation(whole)
     _try_out(whole, data)
     return whole
+
+
+def normalisation(compose: Any) -> tuple[list[float], list[float]]:
+    """Return the mean and the deviation that a pipeline ends with, per channel, in 0..1.
+
+    Raises:
+        UsageError: its Normalize does something else, which the network's side could not do for it.
+    """
+    last = compose.transforms[-1]
+    found = {"p": last.p, "normalization": last.normalization, "max_pixel_value": last.max_pixel_value}
+    expected = {"p": 1, "normalization": "standard", "max_pixel_value": 255}
+    if found != expected:
+        other = {name: value for name, value in found.items() if value != expected[name]}
+        raise UsageError(
+            "Normalize has to give training and test images the same mean and deviation",
+            expected=", ".join(f"{name}={expected[name]!r}" for name in other),
+            found=", ".join(f"{name}={value!r}" for name, value in other.items()),
+        )
+    mean, std = (np.ravel(value).astype(float).tolist() for value in (last.mean, last.std))
+    return mean, std
 
 
 def _try_out(compose: Any, data: DataFacts) -> None:

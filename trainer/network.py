@@ -37,9 +37,7 @@ class Network:
                 self.module = convert(self.module)  # type: ignore[no-untyped-call]  # untyped in torch
             self._trained = nn.parallel.DistributedDataParallel(self.module)
         self._dtype = DTYPES.get(config.precision)
-        mean, std = (
-            torch.tensor(values, device=self.device) for values in (config.data.mean, config.data.std)
-        )
+        mean, std = (torch.tensor(values, device=self.device) for values in (config.mean, config.std))
         self._scale = (1 / (255 * std)).view(1, -1, 1, 1)
         self._shift = (-mean / std).view(1, -1, 1, 1)
 

@@ -77,8 +77,11 @@ def make_config(
     speed: Speed = PLAIN,
     teacher: dict[str, Any] | None = None,
     processes: int = 1,
+    normalize: dict[str, list[float]] | None = None,
 ) -> RunConfig:
     """Return the recipe of a run: nothing in it is left to choose.
+
+    What isn't among the options is as in the recipe.
 
     Raises:
         UsageError: the device is not there.
@@ -95,6 +98,7 @@ def make_config(
         schedule=_schedule(options),
         label_smoothing=options.label_smoothing,
         augment=options.augment,
+        normalize=normalize,
         augment_with=options.augment_with,
         precision=speed.precision,
         mixup=options.mixup,

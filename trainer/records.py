@@ -25,6 +25,7 @@ A run is a folder. Reports are made from it alone:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -78,6 +79,9 @@ class RunConfig:
     """`float32`, `bfloat16` or `float16`."""
     augment: str = ""
     """Where the augmentation was asked from; empty for the assignment's, or what suits the data."""
+    normalize: dict[str, list[float]] | None = None
+    """`mean` and `std` that the images of both splits are normalised with, in 0..1 per channel, where the
+    augmentation's Normalize says others than the data's."""
     augment_with: str = "albumentations"
     """What augments: `torch` or `albumentations`."""
     mixup: float = 0.0
@@ -102,6 +106,16 @@ class RunConfig:
     """The command line that repeats the run."""
     extra: dict[str, Any] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def mean(self) -> Sequence[float]:
+        """What is subtracted from the images' levels in 0..1, per channel."""
+        return self.normalize["mean"] if self.normalize else self.data.mean
+
+    @property
+    def std(self) -> Sequence[float]:
+        """What they are then divided by."""
+        return self.normalize["std"] if self.normalize else self.data.std
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import nn
 
 from cifar_report.analyzer.errors import UsageError
-from cifar_report.trainer.augment import describe
+from cifar_report.trainer.augment import Pipeline, describe, normalisation
 from cifar_report.trainer.augment_source import load_pipeline
 from cifar_report.trainer.averages import make_average
 from cifar_report.trainer.epoch import Trainee
@@ -60,8 +61,15 @@ def new_work(
         ModelError: the network doesn't fit the data, or fails.
     """
     data, validation = hold_out(data, options.validation)
+    described = _facts(data, validation)
+    mirror, assignment = data.mirrored_is_same, options.assignment
+    pipeline = load_pipeline(options.augment, described, mirror=mirror, assignment=assignment)
     config = make_config(
-        options, _facts(data, validation), teacher=teacher.record if teacher else None, processes=team.size
+        options,
+        described,
+        teacher=teacher.record if teacher else None,
+        processes=team.size,
+        normalize=_other_normalisation(pipeline, described),
     )
     if config.flip_test and not data.mirrored_is_same:
         raise UsageError(
@@ -76,7 +84,7 @@ def new_work(
         raise RuntimeError("the leader chose no way to compute")
     extra = {**config.extra, "memory_format": speed.memory_format}
     config = replace(config, precision=speed.precision, extra=extra)
-    return _put_together(module, data, validation, config, teacher, options.workers, team)
+    return _put_together(module, data, validation, config, pipeline, teacher, options.workers, team)
 
 
 def same_work(
@@ -103,7 +111,9 @@ def same_work(
             expected=json.dumps(config.teacher),
             found=json.dumps(teacher.record if teacher else None),
         )
-    work = _put_together(module, data, validation, config, teacher, workers, team)
+    mirror, assignment = data.mirrored_is_same, config.assignment
+    pipeline = load_pipeline(config.augment, config.data, mirror=mirror, assignment=assignment)
+    work = _put_together(module, data, validation, config, pipeline, teacher, workers, team)
     _refuse_other_augmentation(run, work.augmentation)
     return work
 
@@ -113,13 +123,11 @@ def _put_together(
     data: ImageData,
     validation: Split | None,
     config: RunConfig,
+    pipeline: Pipeline,
     teacher: Teacher | None,
     workers: int | None,
     team: Team,
 ) -> Work:
-    pipeline = load_pipeline(
-        config.augment, config.data, mirror=data.mirrored_is_same, assignment=config.assignment
-    )
     network = Network(module, config, team)
     average = make_average(network.module, config.average) if config.average else None
     plan = EpochPlan(len(data.train.labels), config.batch_size, config.seed, team.rank, team.size)
@@ -152,6 +160,14 @@ def _put_together(
 
 def _facts(data: ImageData, validation: Split | None) -> DataFacts:
     return replace(facts(data), validation_count=len(validation.labels) if validation else 0)
+
+
+def _other_normalisation(pipeline: Pipeline, data: DataFacts) -> dict[str, list[float]] | None:
+    """Return what a pipeline of the user's normalises with; None where that is the data's own."""
+    mean, std = normalisation(pipeline.compose)
+    if np.allclose(mean, data.mean, rtol=0, atol=1e-12) and np.allclose(std, data.std, rtol=0, atol=1e-12):
+        return None
+    return {"mean": mean, "std": std}
 
 
 def _first(data: ImageData, count: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -199,3 +199,17 @@ def test_importing_asks_nobody_whether_it_is_out_of_date(tmp_path):
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PATH": ""})
     assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("how", "found"),
+    [
+        ("normalization='image'", "normalization='image'"),
+        ("p=0.5", "p=0.5"),
+        ("max_pixel_value=1.0", "max_pixel_value=1.0"),
+    ],
+)
+def test_a_normalize_that_test_images_could_not_have_is_refused(described, how, found):
+    with pytest.raises(UsageError, match="same mean and deviation") as refused:
+        pipeline_of_texts([f"Normalize({how})"], described)
+    assert refused.value.found == found

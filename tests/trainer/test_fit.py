@@ -251,3 +251,22 @@ def test_the_recipe_leaves_nothing_to_choose(run):
     assert config["precision"] == "float32"
     assert config["optimizer"]["weight_decay"] == 3e-4
     assert config["schedule"] == {"name": "one-cycle", "peak": 0.2, "warm_up": 0.3}
+
+
+def test_a_normalize_of_the_users_is_what_the_network_sees(make_network, data, tmp_path, analysis, notes):
+    """In training, in evaluation, and in what a report measures."""
+    (tmp_path / "mine.py").write_text(
+        "import albumentations as A\n"
+        "train = A.Compose([A.HorizontalFlip(), A.Normalize(mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))])\n"
+    )
+    options = Options(epochs=1, batch_size=16, device="cpu", augment=str(tmp_path / "mine.py"))
+    run = train(make_network(), data, options, tmp_path / "run", notes, analysis=analysis)
+    assert run.config.normalize == {"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.6, 0.7]}
+    network = make_network()
+    network.load_state_dict(load_file(run.folder / "checkpoint.safetensors"))
+    pixels = (torch.from_numpy(data.test.images) / 255 - torch.tensor([0.1, 0.2, 0.3])) / torch.tensor(
+        [0.5, 0.6, 0.7]
+    )
+    with torch.no_grad():
+        scores = network.eval()(pixels.permute(0, 3, 1, 2)).numpy()
+    assert np.load(run.folder / "predictions.npz")["logits"] == pytest.approx(scores, abs=1e-5)
