@@ -65,6 +65,7 @@ COMMANDS = {
     "assignments": Entry("cifar_report.cli.assignments:assignments", "List the built-in assignments."),
     "augment": Entry("cifar_report.cli.augment:augment", "Show what an augmentation does to images."),
     "train": Entry("cifar_report.cli.train:train", "Train a network; the run becomes a folder."),
+    "evaluate": Entry("cifar_report.cli.evaluate:evaluate", "Measure the accuracy of trained weights again."),
     "report": Entry("cifar_report.cli.report:report", "Write README.md and report.html of a run."),
     "train-and-report": Entry(
         "cifar_report.cli.train_and_report:train_and_report", "Train a network and write its report."

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from cifar_report.analyzer.errors import UsageError
+from cifar_report.analyzer.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,6 +60,12 @@ def input_shape(name: str) -> tuple[int, ...]:
     return _NETWORKS[name].input_shape
 
 
+def weights(name: str) -> Path | None:
+    """Return the file of trained weights that ships with the network of a known name; None without one."""
+    path = Path(__file__).parent / "weights" / f"{name}.safetensors"
+    return path if path.is_file() else None
+
+
 def build(name: str) -> nn.Module:
     """Return a freshly initialised network for images `(N, *input_shape(name))` and ten classes.
 
@@ -71,7 +78,7 @@ def build(name: str) -> nn.Module:
             f"no built-in network is called {name!r}",
             expected=f"one of {', '.join(names())}",
             found=name,
-            hint=f"did you mean {' or '.join(near)}?" if near else "`cifar-report models` lists them",
+            hint=did_you_mean(near, "`cifar-report models` lists them"),
         )
     entry = _NETWORKS[name]
     network: nn.Module = import_module(f"cifar_report.models.{entry.module or name}").Net(**entry.arguments)

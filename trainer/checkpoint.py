@@ -20,6 +20,7 @@ from cifar_report.trainer.atomic import write_bytes
 from cifar_report.trainer.epoch import Trainee
 from cifar_report.trainer.extras import load_extra
 from cifar_report.trainer.logs import write_logs
+from cifar_report.trainer.passport import Passport
 from cifar_report.trainer.records import Epoch, RunConfig
 
 STATE_FILE = "state.pt"
@@ -64,7 +65,7 @@ def save(folder: Path, state: State, config: RunConfig) -> None:
 
 def save_derived(folder: Path, state: State, config: RunConfig) -> None:
     """Write the files that only repeat what the state says."""
-    write_bytes(folder / WEIGHTS_FILE, weights_bytes(_judged(state)))
+    write_bytes(folder / WEIGHTS_FILE, weights_bytes(_judged(state), Passport.of(config)))
     write_logs(folder, state.history, config)
 
 
@@ -76,15 +77,15 @@ def _judged(state: State) -> Mapping[str, Any]:
     return {name[len(inside) :]: value for name, value in state.average.items() if name.startswith(inside)}
 
 
-def weights_bytes(module: Mapping[str, Any]) -> bytes:
-    """Return weights and buffers in the safetensors format."""
+def weights_bytes(module: Mapping[str, Any], passport: Passport) -> bytes:
+    """Return weights and buffers in the safetensors format, with what they are of."""
     # Tied tensors are stored once for each name, contiguous: the format knows neither sharing nor strides.
     tensors = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in module.items()
         if isinstance(value, torch.Tensor)
     }
-    content: bytes = load_extra("safetensors.torch", "train").save(tensors)
+    content: bytes = load_extra("safetensors.torch", "train").save(tensors, metadata=passport.header())
     return content
 
 

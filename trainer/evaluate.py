@@ -9,8 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from cifar_report.analyzer.errors import UsageError
 from cifar_report.trainer.calibration import calibrate
-from cifar_report.trainer.images import Labels, Split
+from cifar_report.trainer.images import ImageData, Labels, Split
+from cifar_report.trainer.listen import Listener
 from cifar_report.trainer.network import Network
 from cifar_report.trainer.records import ClassAccuracy, Epoch, FlipTest, Metrics
 from cifar_report.trainer.team import ALONE, Team
@@ -53,7 +55,14 @@ class Evaluation:
         return 100 * self.correct / len(self.labels)
 
 
-def evaluate(network: Network, split: Split, team: Team = ALONE, *, mirrored: bool = False) -> Evaluation:
+def evaluate(
+    network: Network,
+    split: Split,
+    team: Team = ALONE,
+    *,
+    mirrored: bool = False,
+    listener: Listener | None = None,
+) -> Evaluation:
     """Evaluate on every image of a split, each of them in one process, without padding.
 
     Args:
@@ -61,6 +70,7 @@ def evaluate(network: Network, split: Split, team: Team = ALONE, *, mirrored: bo
         split: the images.
         team: the processes that share the work; each gets the whole result.
         mirrored: each image mirrored left to right.
+        listener: hears how far it is.
 
     Raises:
         RuntimeError: an image was scored more than once, or not at all.
@@ -78,11 +88,21 @@ def evaluate(network: Network, split: Split, team: Team = ALONE, *, mirrored: bo
             rows = torch.from_numpy(chosen).to(network.device)
             scores[rows] = network.scores(images.flip(2) if mirrored else images)
             times[rows] += 1
+            if listener:
+                listener.work("evaluating", first + len(chosen), len(mine))
     scores, times = team.sum(scores).cpu(), team.sum(times)
     if not bool((times == 1).all()):
         raise RuntimeError(f"{int((times == 1).sum())} of {count} images were scored exactly once")
     loss = float(functional.cross_entropy(scores, torch.from_numpy(split.labels)))
     return Evaluation(scores.numpy(), split.labels, loss)
+
+
+def refuse_mirrored(data: ImageData) -> None:
+    """Raise a UsageError for images that mean something else when they are mirrored."""
+    if not data.mirrored_is_same:
+        raise UsageError(
+            "--flip-test judges mirror images, and mirrored these are other signs", found=data.name
+        )
 
 
 def with_mirror_images(plain: Evaluation, mirrored: Evaluation) -> FlipTest:
@@ -99,8 +119,7 @@ def make_metrics(
     flip_test: FlipTest | None = None,
 ) -> Metrics:
     """Return the figures of the last epoch's evaluation; the best epoch only stands beside them."""
-    confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
-    np.add.at(confusion, (evaluation.labels, evaluation.predictions), 1)
+    confusion = confuse(evaluation, classes)
     best = max(history, key=lambda epoch: epoch.accuracy)
     return Metrics(
         epoch=history[-1].epoch,
@@ -110,9 +129,7 @@ def make_metrics(
         loss=evaluation.loss,
         best_epoch=best.epoch,
         best_accuracy=best.accuracy,
-        per_class=tuple(
-            _class(name, row, index) for index, (name, row) in enumerate(zip(classes, confusion, strict=True))
-        ),
+        per_class=per_class(evaluation, classes),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         seconds=sum(epoch.seconds for epoch in history),
         best_on=best.judged_on,
@@ -121,6 +138,18 @@ def make_metrics(
     )
 
 
-def _class(name: str, row: Labels, index: int) -> ClassAccuracy:
-    count, correct = int(row.sum()), int(row[index])
-    return ClassAccuracy(name=name, count=count, correct=correct, accuracy=100 * correct / count)
+def confuse(evaluation: Evaluation, classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """Return how often each class, a row, was taken for each class, a column."""
+    confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
+    np.add.at(confusion, (evaluation.labels, evaluation.predictions), 1)
+    return confusion
+
+
+def per_class(evaluation: Evaluation, classes: tuple[str, ...]) -> tuple[ClassAccuracy, ...]:
+    """Return each class's accuracy over all of its images."""
+    confusion = confuse(evaluation, classes)
+    counts, correct = confusion.sum(axis=1).tolist(), confusion.diagonal().tolist()
+    return tuple(
+        ClassAccuracy(name=name, count=count, correct=right, accuracy=100 * right / count)
+        for name, count, right in zip(classes, counts, correct, strict=True)
+    )

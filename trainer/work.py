@@ -14,6 +14,7 @@ from cifar_report.trainer.augment import Pipeline, describe, normalisation
 from cifar_report.trainer.augment_source import load_pipeline
 from cifar_report.trainer.averages import make_average
 from cifar_report.trainer.epoch import Trainee
+from cifar_report.trainer.evaluate import refuse_mirrored
 from cifar_report.trainer.feed import Feed, make_feed
 from cifar_report.trainer.images import ImageData, Split, facts
 from cifar_report.trainer.network import Network, choose_speed, try_out
@@ -71,10 +72,8 @@ def new_work(
         processes=team.size,
         normalize=_other_normalisation(pipeline, described),
     )
-    if config.flip_test and not data.mirrored_is_same:
-        raise UsageError(
-            "--flip-test judges mirror images, and mirrored these are other signs", found=config.data.name
-        )
+    if config.flip_test:
+        refuse_mirrored(data)
     refuse_untrainable(module)
     try_out(Network(module, config), *_first(data, _TRIED))
     ways = candidates(options.precision, options.memory_format, config.device) if team.leads else []
