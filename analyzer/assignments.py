@@ -8,16 +8,16 @@ constraints = ["params < 100k", "rf > 52", "test_accuracy >= 87"]
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from cifar_report.analyzer.constraints import parse_constraint
-from cifar_report.analyzer.errors import UsageError
+from cifar_report.analyzer.errors import UsageError, did_you_mean, refuse_unknown_keys
 
 _FOLDER = files("cifar_report.analyzer") / "assignments"
 _TEXTS = ("id", "title", "course", "prose", "data")
@@ -132,8 +132,8 @@ def _read(name: str) -> str:
         raise UsageError(f"{name} is a folder", expected="an assignment's id, or a TOML file")
     if not path.is_file():
         files = [str(file) for file in path.parent.glob("*.toml")]
-        near = difflib.get_close_matches(name, (*assignment_ids(), *files), n=2)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"built in: {', '.join(assignment_ids())}"
+        near = get_close_matches(name, (*assignment_ids(), *files), n=2)
+        hint = did_you_mean(near, f"built in: {', '.join(assignment_ids())}")
         raise UsageError(f"there is no assignment {name!r}, and no such file", hint=hint)
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -165,14 +165,7 @@ def _parse(text: str, source: str) -> Assignment:
 
 def _check_keys(data: dict[str, Any], source: str) -> None:
     """Raise the error that names a key which is unknown, missing, or holds the wrong thing."""
-    for key in data:
-        if key not in _KEYS:
-            near = difflib.get_close_matches(key, _KEYS, n=1)
-            raise UsageError(
-                f"{source} has an unknown key {key!r}",
-                expected=f"one of {', '.join(_KEYS)}",
-                hint=f"did you mean {near[0]}?" if near else "",
-            )
+    refuse_unknown_keys(data, _KEYS, source)
     missing = [key for key in _REQUIRED if key not in data]
     if missing:
         raise UsageError(f"{source} lacks {', '.join(missing)}", hint="cifar-report assignments new FILE")

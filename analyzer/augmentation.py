@@ -6,10 +6,12 @@ people write is shorter: `CoarseDropout(holes=1, height=16, width=16)`, `ShiftSc
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
+
+from cifar_report.analyzer.errors import did_you_mean
 
 _NAMES = """
     AdditiveNoise AdvancedBlur Affine AtLeastOneBBoxRandomCrop AutoContrast BBoxSafeRandomCrop Blur CLAHE
@@ -77,9 +79,9 @@ def held(wanted: Wanted, pipeline: Sequence[Mapping[str, Any]]) -> Held:
     names = [row["name"] for row in pipeline]
     candidates = [row["parameters"] for row in pipeline if _is(wanted.name, row)]
     if not candidates:
-        near = difflib.get_close_matches(wanted.name, names, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = get_close_matches(wanted.name, names, n=1)
         found = f"the pipeline is {', '.join(names)}" if names else "images went in as they are"
+        hint = f"; {did_you_mean(near)}" if near else ""
         return Held(False, "none", f"no {wanted.name}: {found}{hint}")
     answers = [_compared(wanted, parameters) for parameters in candidates]
     return next((answer for answer in answers if answer.met), answers[0])
@@ -113,8 +115,8 @@ def _compared(wanted: Wanted, parameters: Mapping[str, Any]) -> Held:
 
 
 def _unknown(wanted: Wanted, spelt: str, known: Sequence[str]) -> Held:
-    near = difflib.get_close_matches(spelt, known, n=2, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(known)}"
+    near = get_close_matches(spelt, known, n=2, cutoff=0.4)
+    hint = did_you_mean(near, f"it has {', '.join(known)}")
     return Held(None, "", f"{wanted.name} has no parameter {spelt!r}; {hint}")
 
 

@@ -12,15 +12,15 @@ Numbers take `_` or `,` between digits and the units k, M, G and %.
 from __future__ import annotations
 
 import ast
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from cifar_report.analyzer import metrics
 from cifar_report.analyzer.augmentation import TRANSFORMS, Wanted
-from cifar_report.analyzer.errors import UsageError
+from cifar_report.analyzer.errors import UsageError, did_you_mean
 
 _UNITS = {"": 1, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000, "%": 1}
 _OPERATOR = re.compile(r"<=|>=|==|!=|<|>")
@@ -153,7 +153,7 @@ class _Reader:
         name = self.take(_NAME)
         if name is None:
             self.wrong("a transform, such as HorizontalFlip or CoarseDropout(holes=1)")
-        near = difflib.get_close_matches(name[0], TRANSFORMS, n=1, cutoff=0.75)
+        near = get_close_matches(name[0], TRANSFORMS, n=1, cutoff=0.75)
         if name[0] not in TRANSFORMS and near:
             self.place = name.start()
             self.misspelt("transform", name[0], TRANSFORMS)
@@ -199,6 +199,6 @@ class _Reader:
         )
 
     def misspelt(self, kind: str, name: str, known: Iterable[str]) -> NoReturn:
-        near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"{kind}s: {', '.join(known)}"
+        near = get_close_matches(name, list(known), n=3, cutoff=0.4)
+        hint = did_you_mean(near, f"{kind}s: {', '.join(known)}")
         raise UsageError(f"there is no {kind} {name!r}\n{self._shown()}", hint=hint)

@@ -7,18 +7,18 @@ run, and what it prints goes to standard error. Each way to fail is one message 
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
 from torch import hub, nn
 
-from cifar_report.analyzer.errors import UsageError
+from cifar_report.analyzer.errors import UsageError, did_you_mean
 from cifar_report.analyzer.load_choose import Source
 from cifar_report.analyzer.load_failure import import_failure
 from cifar_report.analyzer.load_guest import Home, guest, run_file
@@ -129,7 +129,7 @@ def _user_file(spec: Spec) -> Path:
     path = Path(spec.target)
     near = [] if path.exists() else _near_files(path)
     if not path.exists():
-        hint = f"did you mean {' or '.join(near)}?" if near else "name a Python file that defines the network"
+        hint = did_you_mean(near, "name a Python file that defines the network")
         raise UsageError(f"there is no file {spec.target}", hint=hint)
     if path.is_dir():
         inside = sorted(str(file) for file in path.glob("*.py"))[:5]
@@ -144,7 +144,7 @@ def _near_files(path: Path) -> list[str]:
     """Return Python files in the same folder whose names are close to a missing one's."""
     names = [file.name for ending in ("py", "ipynb") for file in path.parent.glob(f"*.{ending}")]
     wanted = path.name if path.suffix else f"{path.name}.py"
-    return [str(path.parent / name) for name in difflib.get_close_matches(wanted, names, n=3)]
+    return [str(path.parent / name) for name in get_close_matches(wanted, names, n=3)]
 
 
 def _import_file(spec: Spec, folder: Path) -> ModuleType:
@@ -172,13 +172,11 @@ def _nothing_called(spec: Spec, missing: str) -> UsageError:
     """Return the message for a name that is neither a built-in network's nor a module's."""
     from cifar_report.models import registry
 
-    near = difflib.get_close_matches(spec.target, registry.names(), n=2) + _near_files(Path(spec.target))
+    near = get_close_matches(spec.target, registry.names(), n=2) + _near_files(Path(spec.target))
     if spec.call is None and "." not in spec.target:
-        hint = (
-            f"did you mean {' or '.join(near)}?" if near else "`cifar-report models` lists the built-in ones"
-        )
+        hint = did_you_mean(near, "`cifar-report models` lists the built-in ones")
         return UsageError(f"there is no built-in network, file or module {spec.target!r}", hint=hint)
-    hint = f"did you mean {' or '.join(near)}?" if near else "a file is named with its ending: model.py:Net"
+    hint = did_you_mean(near, "a file is named with its ending: model.py:Net")
     return UsageError(f"there is no module {missing!r}, which {spec.text} names", hint=hint)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-import difflib
+from difflib import get_close_matches
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
 import torch
 from torch import nn
 
-from cifar_report.analyzer.errors import ModelError, Problem, UsageError
+from cifar_report.analyzer.errors import ModelError, Problem, UsageError, did_you_mean
 from cifar_report.analyzer.load_failure import run_failure
 from cifar_report.analyzer.load_guest import Home
 from cifar_report.analyzer.load_hollow import hollow, quiet
@@ -92,8 +92,7 @@ def _failure(error: BaseException, spec: Spec, call: Call, folder: Path | None) 
         )
     if said.startswith("Cannot find callable"):
         names = _entries(folder)
-        near = difflib.get_close_matches(call.name, names, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else ""
+        hint = did_you_mean(get_close_matches(call.name, names, n=3))
         return ModelError(
             f"{spec.target} has no network {call.name!r}", found=", ".join(names[:20]), hint=hint
         )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-import difflib
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from cifar_report.analyzer.errors import ModelError
+from cifar_report.analyzer.errors import ModelError, did_you_mean
 from cifar_report.analyzer.load_build import build, example
 from cifar_report.analyzer.load_choose import Candidate, Source, candidates, choose
 from cifar_report.analyzer.load_spec import Call, Spec
@@ -61,8 +61,7 @@ def _named(source: Source, spec: Spec, call: Call) -> Any:
                 raise reason
             found = [candidate.name for candidate in candidates(source)]
             public = [name for name in dir(value) if not name.startswith("_")]
-            near = difflib.get_close_matches(part, public, n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else ""
+            hint = did_you_mean(get_close_matches(part, public, n=3, cutoff=0.5))
             raise ModelError(
                 f"{spec.target} has no {call.name!r}", found=", ".join(found) or "no network", hint=hint
             )

@@ -6,10 +6,10 @@ their values. What they show otherwise is that file and network fit.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import warnings
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from cifar_report.analyzer.errors import ModelError, UsageError
+from cifar_report.analyzer.errors import ModelError, UsageError, did_you_mean
 
 State = Mapping[str, Any]
 
@@ -59,8 +59,8 @@ def load_weights(module: nn.Module, path: Path) -> str:
 def _read(path: Path) -> Any:
     """Return a file's content, whichever of the two formats it has."""
     if not path.exists():
-        near = difflib.get_close_matches(path.name, [other.name for other in path.parent.glob("*")], n=1)
-        hint = f"did you mean {path.parent / near[0]}?" if near else ""
+        near = get_close_matches(path.name, [other.name for other in path.parent.glob("*")], n=1)
+        hint = did_you_mean([str(path.parent / name) for name in near])
         raise UsageError(f"there is no file {path}", hint=hint)
     if path.is_dir():
         raise UsageError(f"{path} is a folder", expected="a file of weights")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from torch import nn
 
-from cifar_report.analyzer.errors import ModelError, UsageError
+from cifar_report.analyzer.errors import ModelError, UsageError, did_you_mean
 from cifar_report.analyzer.load_build import build
 from cifar_report.analyzer.load_failure import import_failure
 from cifar_report.analyzer.load_hollow import hollow, quiet
@@ -96,8 +96,8 @@ def _timm(timm: ModuleType, name: str) -> Callable[..., Any]:
 
 def _unknown(collection: str, name: str, names: Iterable[str]) -> UsageError:
     """Return the message for a name that a collection doesn't have."""
-    near = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(f'{collection}:{match}' for match in near)}?" if near else ""
+    near = get_close_matches(name, list(names), n=3, cutoff=0.5)
+    hint = did_you_mean([f"{collection}:{match}" for match in near])
     return UsageError(f"{collection} has no network {name!r}", hint=hint)
 
 

@@ -6,15 +6,16 @@ only training tells. It is never 0.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from math import floor
 from typing import TYPE_CHECKING
 
 from cifar_report.analyzer import metrics_of_users
 from cifar_report.analyzer.analysis import Analysis, ReceptiveField
+from cifar_report.analyzer.errors import did_you_mean
 
 if TYPE_CHECKING:
     from cifar_report.analyzer.coverage import Density
@@ -138,8 +139,8 @@ def _layers(kind: str, analysis: Analysis) -> Reading:
     known = [*types, *(name for name in dir(nn) if isinstance(getattr(nn, name), type))]
     if kind in known:
         return Reading(0, f"no layer is one; there are {', '.join(types)}")
-    near = difflib.get_close_matches(kind, known, n=2)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    near = get_close_matches(kind, known, n=2)
+    hint = f"; {did_you_mean(near)}" if near else ""
     return Reading(None, f"neither torch.nn nor this network has a layer {kind}{hint}")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cifar_report.analyzer.errors import UsageError
+from cifar_report.analyzer.errors import UsageError, refuse_unknown_keys
 
 DEFAULT_MODEL = "document_003"
 
@@ -21,7 +21,7 @@ def read_config(context: click.Context, parameter: click.Parameter, path: Path |
     """Make a TOML file's values the defaults of the options of the same names.
 
     Raises:
-        UsageError: the file can't be read, or has something in it that is no option.
+        UsageError: the file can't be read, or has a key in it that is no option.
     """
     if path is None:
         return None
@@ -36,10 +36,7 @@ def read_config(context: click.Context, parameter: click.Parameter, path: Path |
         for option in parameter.opts
     }
     chosen = {key.replace("_", "-"): value for key, value in content.items()}
-    if unknown := sorted(set(chosen) - set(names)):
-        raise UsageError(
-            f"{path} has no option's name in {', '.join(unknown)}", expected=", ".join(sorted(names))
-        )
+    refuse_unknown_keys(chosen, sorted(names), str(path))
     context.default_map = {names[key]: _as_typed(path, key, value) for key, value in chosen.items()}
     return path
 

@@ -9,13 +9,12 @@ require = ["params < 100k", "layers(Linear) == 0"]
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cifar_report.analyzer.errors import UsageError
+from cifar_report.analyzer.errors import UsageError, refuse_unknown_keys
 
 _TABLE = "[tool.cifar-report]"
 _KEYS = ("model", "input", "assignment", "require", "author")
@@ -60,14 +59,7 @@ def _table(path: Path) -> Any:
 def _settings(path: Path, table: Any) -> Settings:
     if not isinstance(table, dict):
         raise UsageError(f"{_TABLE} in {path} is no table", found=type(table).__name__)
-    for key in table:
-        if key not in _KEYS:
-            near = difflib.get_close_matches(key, _KEYS, n=1)
-            raise UsageError(
-                f"{_TABLE} in {path} has an unknown key {key!r}",
-                expected=f"one of {', '.join(_KEYS)}",
-                hint=f"did you mean {near[0]}?" if near else "",
-            )
+    refuse_unknown_keys(table, _KEYS, f"{_TABLE} in {path}")
     shapes = table.get("input", [])
     return Settings(
         source=str(path),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from cifar_report.analyzer.errors import UsageError
+from cifar_report.analyzer.errors import UsageError, refuse_unknown_keys
 from cifar_report.reporter.wording import one_line
 
 TABLE = "[tool.cifar-report.author]"
@@ -45,9 +45,7 @@ def read_author(table: Any) -> Author:
     """
     if not isinstance(table, dict):
         raise UsageError(f"{TABLE} is no table", expected='such as name = "Ada"', found=repr(table))
-    unknown = [key for key in table if key not in _KEYS]
-    if unknown:
-        raise UsageError(f"{TABLE} has an unknown key {unknown[0]!r}", expected=f"one of {', '.join(_KEYS)}")
+    refuse_unknown_keys(table, _KEYS, TABLE)
     links = table.get("links", {})
     if not isinstance(links, dict):
         raise UsageError(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
-from cifar_report.analyzer.errors import UsageError
+from cifar_report.analyzer.errors import UsageError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,10 @@ def choose(names: Sequence[str]) -> tuple[Section, ...]:
     known = {section.name: section for section in SECTIONS}
     for place, name in enumerate(names):
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
             raise UsageError(
                 f"there is no section {name!r}",
                 expected=f"some of {', '.join(known)}",
-                hint=f"did you mean {near[0]}?" if near else "",
+                hint=did_you_mean(get_close_matches(name, known, n=1)),
             )
         if name in names[:place]:
             raise UsageError(f"the section {name!r} is named twice")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any
 
-from cifar_report.analyzer.errors import UsageError
+from cifar_report.analyzer.errors import UsageError, did_you_mean
 from cifar_report.trainer.extras import load_extra
 
 _HARMLESS = "is a special case of Affine"
@@ -37,8 +37,7 @@ def build(name: str, arguments: Mapping[str, Any]) -> Any:
     if not isinstance(made, type) or not issubclass(made, library.BasicTransform):
         from cifar_report.analyzer.augmentation import TRANSFORMS
 
-        near = difflib.get_close_matches(name, TRANSFORMS, n=2)
-        hint = f"did you mean {' or '.join(near)}?" if near else ""
+        hint = did_you_mean(get_close_matches(name, TRANSFORMS, n=2))
         raise UsageError(f"albumentations has no transform {name}", hint=hint)
     with _strictly():
         try:

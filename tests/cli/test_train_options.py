@@ -32,14 +32,15 @@ def test_a_file_gives_defaults_and_the_command_line_overrides_them(place):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("learning = 0.1", "no option's name in learning"),
+        ("learning = 0.1", "an unknown key 'learning'"),
+        ("optimiser = 'sgd'", "did you mean optimizer?"),
         ("epochs = 2.5", "2.5"),
         ('epochs = "many"', "many"),
         ('optimizer = "adam"', "adam"),
         ("lr = ", "can't be read"),
-        ("[train]\nlr = 1", "no option's name in train"),
+        ("[train]\nlr = 1", "an unknown key 'train'"),
         ("lr = 2020-01-01", "a date in lr"),
-        ('resume = "x"', "no option's name in resume"),
+        ('resume = "x"', "an unknown key 'resume'"),
     ],
 )
 def test_a_wrong_file_is_one_message(place, content, words):
