@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
-import py_compile
 import queue
 import signal
 import subprocess
@@ -18,12 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from cifar_report.analyzer.constraints import Verdict
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.judgement import Judgement
 from cifar_report.cli.main import main
-from cifar_report.cli.watch_changes import changes
-from cifar_report.cli.watch_files import changed, shown, state
 from cifar_report.cli.watch_run import Checked
 
 PATIENCE = 240.0
@@ -322,78 +317,3 @@ def test_what_no_save_can_mend_ends_the_watch_with_its_code(monkeypatch, code):
     with pytest.raises(SystemExit) as caught:
         main.main(["check", "torchvision:resnet18", "--max-params", "1", "--watch"])
     assert caught.value.code == code
-
-
-def verdict(text: str, state: str, measured: str | None) -> Verdict:
-    return Verdict(text, "rf", state, "", measured, None, "")
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "line"),
-    [
-        (("met", "5"), ("met", "5"), None),
-        (("met", "5"), ("met", "6"), "rf > 3: 5 → 6, still met"),
-        (("met", "5"), ("not met", "3"), "rf > 3: met → not met, 5 → 3"),
-        (("met", "5"), ("unknown", None), "rf > 3: met → unknown, 5 → no figure"),
-        (("not measured", None), ("met", "5"), "rf > 3: not measured → met, no figure → 5"),
-        (None, ("not measured", None), "rf > 3: new, not measured"),
-        (("met", "5"), None, "rf > 3: no longer asked for"),
-    ],
-)
-def test_each_way_in_which_a_verdict_changes_has_its_words(before, after, line):
-    old = [verdict("rf > 3", *before)] if before else []
-    new = [verdict("rf > 3", *after)] if after else []
-    assert list(changes(old, new)) == ([] if line is None else [line])
-
-
-def test_files_differ_by_content_time_or_place_and_folders_by_the_python_files_in_them(tmp_path):
-    path, other = tmp_path / "a.py", tmp_path / "b.py"
-    path.write_text("1")
-    os.utime(path, ns=(10**18, 10**18))
-    states = {name: state(name) for name in (str(path), str(other), str(tmp_path))}
-    assert changed(states) == []
-    (tmp_path / ".a.py.swp").write_text("")
-    assert changed(states) == []
-    replace(path, "2")
-    os.utime(path, ns=(10**18, 10**18))
-    assert changed(states) == [str(path)]
-    other.write_text("")
-    assert changed(states) == [str(path), str(other), str(tmp_path)]
-
-
-def test_names_of_files_are_short_and_few(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    names = [str(tmp_path / name) for name in "gfedcba"]
-    assert shown(names, most=2) == "a, b and 5 more"
-    assert shown([str(tmp_path), "/else/a.py"]) == "/else/a.py"
-    assert shown([str(tmp_path)]) == "."
-
-
-READER = """
-import os, sys
-from cifar_report.cli.watch_files import tell_of_reads
-told = []
-tell_of_reads(lambda seen: told.append((os.path.relpath(seen.path), seen.state is None)))
-sys.path.insert(0, os.getcwd())
-import cached, plain, email.mime.audio
-open("read.txt").read(); open("read.txt").read()
-open("both.txt", "a").write(""); open("both.txt").read()
-open("later.txt").read(); open("later.txt", "a").write("")
-try: open("missing.txt")
-except OSError: pass
-os.close(os.open(b"bytes.txt", os.O_RDONLY)); open("/dev/null").close()
-print(told)
-"""
-
-
-def test_what_is_opened_to_be_read_is_known_by_its_source_once(tmp_path):
-    for name in ("cached.py", "plain.py", "read.txt", "both.txt", "later.txt", "bytes.txt"):
-        (tmp_path / name).write_text("")
-    py_compile.compile(str(tmp_path / "cached.py"))
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", READER], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert ast.literal_eval(done.stdout) == [
-        ("cached.py", False), ("plain.py", False), ("read.txt", False), ("both.txt", True),
-        ("later.txt", False), ("later.txt", True), ("bytes.txt", False),
-    ]  # fmt: skip
