@@ -42,12 +42,24 @@ _COMMANDS = {
 }
 _LAST_LATIN = 0x17F
 _LONG = 30
-"""A column with a longer cell than that is set as paragraphs."""
+"""A column with a longer cell than that is set as paragraphs, and a longer word than that may be broken."""
+_PIECE = 8
+"""After how many characters of such a word."""
 
 
 def latex(text: str) -> Markup:
-    """Return text that LaTeX prints as it is, on one line."""
-    return Markup("".join(_COMMANDS.get(character, character) for character in one_line(str(text))))
+    """Return text that LaTeX prints as it is; long words, such as checksums, may go on in the next line."""
+    return Markup(" ".join(_word(word) for word in one_line(str(text)).split(" ")))
+
+
+def _word(word: str) -> str:
+    size = _PIECE if len(word) > _LONG else _LONG
+    pieces = [word[start : start + size] for start in range(0, len(word), size)]
+    return r"\allowbreak{}".join(map(_whole, pieces))
+
+
+def _whole(word: str) -> str:
+    return "".join(_COMMANDS.get(character, character) for character in word)
 
 
 def listing(text: str) -> Markup:
@@ -58,7 +70,7 @@ def listing(text: str) -> Markup:
 
 def latex_spaces(line: str) -> str:
     """Return a line that keeps its spaces."""
-    return "~".join(latex(part) for part in line.split(" "))
+    return "~".join(_whole(one_line(part)) for part in line.split(" "))
 
 
 def link(url: str) -> Markup:

@@ -99,6 +99,20 @@ def test_every_row_of_a_latex_table_has_a_cell_for_each_column(report: Path) -> 
         assert {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows} == {columns}, rows[0]
 
 
+def test_a_long_word_can_be_broken_and_a_short_one_cannot() -> None:
+    checksum = "0123456789abcdef" * 4
+    assert latex(f"weights {checksum}").count(r"\allowbreak{}") == len(checksum) // 8 - 1
+    assert latex(checksum).replace(r"\allowbreak{}", "") == checksum
+    assert "allowbreak" not in latex("a short-word here " * 9)
+
+
+def test_the_command_goes_on_in_the_next_line(report: Path) -> None:
+    text = (report / "report.tex").read_text(encoding="utf-8")
+    command = text.split(r"\section{Reproduce}")[1].split(r"\par")[0]
+    assert "cifar{-}report train " in command
+    assert "~" not in command
+
+
 def test_names_stay_text_in_latex(report: Path, hostile: Path) -> None:
     text = (hostile / "report.tex").read_text(encoding="utf-8")
     plain = (report / "report.tex").read_text(encoding="utf-8")
