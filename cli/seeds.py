@@ -14,7 +14,7 @@ import click
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import talk
 from cifar_report.cli.training import interruptible, request_of, resume_run, train_run, verdicts
-from cifar_report.cli.training_options import Request
+from cifar_report.cli.training_request import Request
 
 if TYPE_CHECKING:
     from cifar_report.analyzer.constraints import Verdict

@@ -9,7 +9,8 @@ import click
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.seeds import several
 from cifar_report.cli.training import leads, run_training, summary, verdicts
-from cifar_report.cli.training_options import Request, training_options
+from cifar_report.cli.training_options import training_options
+from cifar_report.cli.training_request import Request
 from cifar_report.cli.trials import is_trial
 
 EPILOG = """

@@ -18,7 +18,8 @@ from click.core import ParameterSource
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import talk
-from cifar_report.cli.training_options import BESIDE_RESUME, NOT_OF_THE_RUN, Request
+from cifar_report.cli.training_options import BESIDE_RESUME, NOT_OF_THE_RUN
+from cifar_report.cli.training_request import Request
 
 if TYPE_CHECKING:
     from cifar_report.analyzer.constraints import Verdict

@@ -2,52 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cifar_report.analyzer.errors import UsageError, refuse_unknown_keys
+from cifar_report.cli.training_config import read_config
 
 DEFAULT_MODEL = "document_003"
-
-NEVER_IN_A_FILE = {"config", "resume", "verbose", "help"}
-
-
-def read_config(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
-    """Make a TOML file's values the defaults of the options of the same names.
-
-    Raises:
-        UsageError: the file can't be read, or has a key in it that is no option.
-    """
-    if path is None:
-        return None
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} can't be read", expected="a TOML file", found=str(error)) from error
-    names = {
-        option.lstrip("-"): parameter.name
-        for parameter in context.command.params
-        if parameter.name and parameter.name not in NEVER_IN_A_FILE
-        for option in parameter.opts
-    }
-    chosen = {key.replace("_", "-"): value for key, value in content.items()}
-    refuse_unknown_keys(chosen, sorted(names), str(path))
-    context.default_map = {names[key]: _as_typed(path, key, value) for key, value in chosen.items()}
-    return path
-
-
-def _as_typed(path: Path, key: str, value: object) -> str | list[str]:
-    """Return a value as it would be typed, so that the option's own rules hold."""
-    if isinstance(value, list):
-        return [str(_as_typed(path, key, item)) for item in value]
-    if isinstance(value, str | int | float):
-        return str(value)
-    raise UsageError(f"{path} has a {type(value).__name__} in {key}", expected="a text, a number or a list")
 
 
 def _share(option: str, default: float | None, text: str, **more: Any) -> Callable[..., Any]:
@@ -263,66 +226,3 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(OPTIONS):
         command = option(command)
     return command
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The values of `training_options`, and JSON that they come back from."""
-
-    model: str
-    data: str
-    validation: int
-    epochs: int | None
-    batch_size: int
-    optimizer: str
-    learning_rate: float
-    momentum: float
-    weight_decay: float
-    schedule: str
-    warm_up: float | None
-    step_factor: float
-    step_times: int
-    label_smoothing: float
-    augment: str
-    augment_with: str
-    mixup: float
-    cutmix: float
-    average: float
-    clip: float
-    flip_test: bool
-    teacher: Path | None
-    teacher_weight: float
-    temperature: float
-    seed: int
-    device: str
-    precision: str
-    memory_format: str
-    assignment: str | None
-    require: tuple[str, ...]
-    out: Path | None
-    overwrite: bool
-    resume: Path | None
-    workers: int | None
-    progress: str
-    seeds: str | None = None
-    overfit_batch: bool = False
-    find_rate: bool = False
-    tensorboard: bool = False
-    config: Path | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready data."""
-        return {
-            name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Request:
-        """Rebuild a request from `to_dict()` or from parsed JSON.
-
-        Raises:
-            TypeError: an option is missing or unknown.
-        """
-        names = ("out", "resume", "teacher", "config")
-        paths = {name: Path(data[name]) for name in names if data.get(name)}
-        return cls(**{**data, **paths, "require": tuple(data["require"])})

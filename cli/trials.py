@@ -12,7 +12,7 @@ import click
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import rendered, talk, write_result
 from cifar_report.cli.training import goals_of, leads, options_of, prints_to_stderr, slug, teacher_of
-from cifar_report.cli.training_options import Request
+from cifar_report.cli.training_request import Request
 
 if TYPE_CHECKING:
     from torch import nn
