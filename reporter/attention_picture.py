@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cifar_report.reporter import theme as themes
+from cifar_report.reporter.field_pictures_image import colours
 from cifar_report.reporter.measured import Look
-from cifar_report.reporter.photo_grids import MARGIN, Images, colours, put
+from cifar_report.reporter.photo_grids import MARGIN, Images, put
 from cifar_report.reporter.theme import WIDTH, Theme
 from cifar_report.reporter.wording import percent
 

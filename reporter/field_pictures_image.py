@@ -17,6 +17,11 @@ Image = NDArray[np.uint8]
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 
 
+def colours(image: Image) -> Image:
+    """Return an image (height, width, channels) of 1 or 3 channels as one of 3."""
+    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+
+
 def read_image(path: Path, size: tuple[int, int]) -> Image:
     """Return a picture (height, width, 3) as a network of that input size would see it.
 

@@ -22,7 +22,7 @@ from cifar_report.reporter import (
     text_plots,
 )
 from cifar_report.reporter import theme as themes
-from cifar_report.reporter.field_pictures_image import pattern
+from cifar_report.reporter.field_pictures_image import colours, pattern
 from cifar_report.reporter.network import shown_layers
 from cifar_report.reporter.network_graph import network_graph
 from cifar_report.reporter.results import misclassified
@@ -181,7 +181,7 @@ def _field_plans(facts: Facts) -> Iterator[Plan]:
         size = field_pictures_geometry.image_of(analysis)
         images = None if facts.samples is None else facts.samples.images[:1]
         fits = images is not None and images.shape[:3] == (1, *size)
-        ground = photo_grids.colours(images[0]) if images is not None and fits else pattern(size)
+        ground = colours(images[0]) if images is not None and fits else pattern(size)
         yield Plan(
             "field_boxes",
             ".png",

@@ -13,7 +13,7 @@ from PIL import Image
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.reporter.field_pictures_geometry import Box, drawable, image_of, surroundings, unit_box
-from cifar_report.reporter.field_pictures_image import pattern
+from cifar_report.reporter.field_pictures_image import colours, pattern
 from cifar_report.reporter.network import shown_layers
 
 if TYPE_CHECKING:
@@ -114,4 +114,4 @@ def _spot(layer: Layer, box: Box | None, size: tuple[int, int]) -> Spot:
 def _image(facts: Facts, size: tuple[int, int]) -> str:
     samples = facts.samples
     pixels = samples.images[0] if samples is not None and len(samples.images) else pattern(size)
-    return _webp(Image.fromarray(pixels))
+    return _webp(Image.fromarray(colours(pixels)))

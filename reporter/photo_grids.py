@@ -15,6 +15,7 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from cifar_report.reporter import theme as themes
+from cifar_report.reporter.field_pictures_image import colours
 from cifar_report.reporter.results import Mistake
 from cifar_report.reporter.theme import WIDTH, Theme
 from cifar_report.reporter.wording import listing, one_line, percent, plural
@@ -142,8 +143,3 @@ def _picture(axes: Axes, image: Images, extent: tuple[float, float, float, float
     picture = AxesImage(axes, extent=extent, interpolation="none", origin="upper")
     picture.set_data(colours(image))
     return picture
-
-
-def colours(image: Images) -> Images:
-    """Return an image of 1 or 3 channels as one of 3."""
-    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
