@@ -13,7 +13,8 @@ import click
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import talk
-from cifar_report.cli.training import interruptible, request_of, resume_run, train_run, verdicts
+from cifar_report.cli.interruption import interruptible
+from cifar_report.cli.training import request_of, resume_run, train_run, verdicts
 from cifar_report.cli.training_request import Request
 
 if TYPE_CHECKING:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shlex
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +16,9 @@ from click.core import ParameterSource
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import talk
-from cifar_report.cli.training_options import BESIDE_RESUME, NOT_OF_THE_RUN
+from cifar_report.cli.interruption import interruptible
+from cifar_report.cli.training_command import command_of
+from cifar_report.cli.training_options import BESIDE_RESUME
 from cifar_report.cli.training_request import Request
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def options_of(request: Request, model: str, goals: Goals) -> Options:
         "data_source": request.data,
         "assignment": assignment,
         "constraints": constraints,
-        "command": _command(replace(request, epochs=epochs)),
+        "command": command_of(replace(request, epochs=epochs)),
     }
     return Options(**{name: getattr(request, name) for name in shared} | given)
 
@@ -270,37 +270,6 @@ def _refuse_beside_resume(context: click.Context) -> None:
 
 
 @contextlib.contextmanager
-def interruptible(folder: Callable[[], Path | None]) -> Iterator[None]:
-    """Exit with 130 on Ctrl-C, and say how to go on; a second Ctrl-C doesn't wait for anything."""
-
-    def farewell() -> None:
-        place = folder()
-        kept = place is not None and any((place / name).exists() for name in ("state.pt", "request.json"))
-        next_step = f"go on with: cifar-report train --resume {place}" if kept else "nothing was written"
-        talk(f"stopped; {next_step}")
-
-    def second(number: int, frame: object) -> None:
-        farewell()
-        os._exit(130)
-
-    def first(number: int, frame: object) -> None:
-        signal.signal(signal.SIGINT, second)
-        raise KeyboardInterrupt
-
-    before = signal.getsignal(signal.SIGINT)
-    # Started in the background, a shell lets a process ignore Ctrl-C; so it stays.
-    if before is signal.default_int_handler:
-        signal.signal(signal.SIGINT, first)
-    try:
-        yield
-    except KeyboardInterrupt:
-        farewell()
-        raise click.exceptions.Exit(130) from None
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
 def prints_to_stderr() -> Iterator[None]:
     """Keep standard output for results, whatever the network prints in its forward."""
     with contextlib.redirect_stdout(sys.stderr):
@@ -313,26 +282,3 @@ def slug(text: str) -> str:
     return (
         "".join(letter if letter.isalnum() or letter == "_" else "-" for letter in stem).strip("-") or "run"
     )
-
-
-def _command(request: Request) -> str:
-    """Return a command line that repeats the run, with nothing left to defaults that may change."""
-    parts = ["cifar-report", "train", request.model]
-    for parameter in click.get_current_context().command.params:
-        value = getattr(request, parameter.name or "", None)
-        if parameter.name in NOT_OF_THE_RUN or _asks_for_nothing(parameter, value):
-            continue
-        for one in value if isinstance(value, tuple) else [value]:
-            parts += [parameter.opts[0]] if one is True else [parameter.opts[0], _typed(one)]
-    return shlex.join(parts)
-
-
-def _asks_for_nothing(parameter: click.Parameter, value: object) -> bool:
-    """Return whether an option is off; 0 stands for that only where it is the default."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return not value and not parameter.default and parameter.name != "seed"
-    return not value
-
-
-def _typed(value: object) -> str:
-    return repr(value) if isinstance(value, float) else str(value)

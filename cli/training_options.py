@@ -208,18 +208,6 @@ OPTIONS = (
 BESIDE_RESUME = {"resume", "workers", "progress", "verbose"}
 """What may stand beside `--resume`: the rest is the run's already."""
 
-NOT_OF_THE_RUN = {
-    *BESIDE_RESUME,
-    "model",
-    "config",
-    "out",
-    "overwrite",
-    "seeds",
-    "overfit_batch",
-    "find_rate",
-}
-"""What a command that repeats the run does without, or has in another place."""
-
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the argument and the options of a training."""
