@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,10 @@ def test_one_page_shows_all_runs_side_by_side(runs: list[Path], tmp_path: Path) 
     assert "<script" not in page
     assert page.count("<table") == 4
     assert "default-src 'none'" in page
+    # What is wider than a phone scrolls by itself, so that the page doesn't.
+    wide = re.findall(r'(<div class="scroll"[^>]*>\s*)?<(?:table|picture)\b', page)
+    assert len(wide) == 5
+    assert all(wide)
 
 
 def test_only_settings_that_differ_are_listed(runs: list[Path], tmp_path: Path) -> None:
