@@ -43,8 +43,8 @@ class Passport:
         )
 
     def header(self) -> dict[str, str]:
-        """Return it as a safetensors file's metadata."""
-        return {"format": "pt", _KEY: json.dumps(asdict(self), ensure_ascii=False)}
+        """Return it as a safetensors file's metadata: one key, as several are written in random order."""
+        return {_KEY: json.dumps(asdict(self), ensure_ascii=False)}
 
 
 def read_passport(path: Path) -> Passport | None:
