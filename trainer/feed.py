@@ -13,10 +13,11 @@ from typing import Any, Protocol
 import torch
 
 from cifar_report.analyzer.errors import UsageError
+from cifar_report.trainer.ahead import made_ahead
 from cifar_report.trainer.augment import Augmenter
 from cifar_report.trainer.images import Labels, Pixels, Split
 from cifar_report.trainer.loader import AugmentedImages, Tensors, choose_workers, make_loader
-from cifar_report.trainer.plan import EpochPlan
+from cifar_report.trainer.plan import BatchPlan, EpochPlan
 from cifar_report.trainer.twins import TwinAugmenter, make_twins
 from cifar_report.trainer.twins_rules import NoTwin
 
@@ -88,7 +89,7 @@ def make_feed(
 
 
 class _TorchFeed:
-    """Augments each batch when it is asked for."""
+    """Augments whole batches: on the CPU one ahead, in a thread; a GPU isn't waited for in any case."""
 
     back_end = "torch"
     note = ""
@@ -106,9 +107,11 @@ class _TorchFeed:
 
     def epoch(self, number: int) -> Iterator[Tensors]:
         self.plan.epoch = number
-        for batch in self.plan:
-            rows = torch.from_numpy(batch.indices).to(self._images.device, non_blocking=True)
-            yield self._augmenter.batch(self._images[rows], batch.indices, batch.key), self._labels[rows]
+        yield from (made_ahead if self._images.device.type == "cpu" else map)(self._make, self.plan)
+
+    def _make(self, batch: BatchPlan) -> Tensors:
+        rows = torch.from_numpy(batch.indices).to(self._images.device, non_blocking=True)
+        return self._augmenter.batch(self._images[rows], batch.indices, batch.key), self._labels[rows]
 
 
 class _WorkerFeed:
