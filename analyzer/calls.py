@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import SUPPORTED_NODES, tree_leaves
 
 from cifar_report.analyzer.graph import ModuleCall, Trace, Value
+from cifar_report.analyzer.ledger import Ledger
 
 
 class Calls:
@@ -25,13 +26,13 @@ class Calls:
     Args:
         trace: where calls are added.
         stack: to be kept, the innermost call last.
-        value_of: tells the value that a tensor holds.
+        ledger: tells the values that tensors hold.
     """
 
-    def __init__(self, trace: Trace, stack: list[ModuleCall], value_of: Callable[[Tensor], Value]) -> None:
+    def __init__(self, trace: Trace, stack: list[ModuleCall], ledger: Ledger) -> None:
         self.trace = trace
         self.stack = stack
-        self.value_of = value_of
+        self.ledger = ledger
         self.failed: tuple[BaseException, ModuleCall] | None = None
         """The last exception that ended a call, and the innermost call that it ended."""
         self.stray: str | None = None
@@ -122,8 +123,12 @@ class Calls:
         if type(data) is tuple and len(data) == 1:
             data = data[0]
         if isinstance(data, Tensor):
-            return (self.value_of(data),)
-        return tuple([self.value_of(tensor) for tensor in _tensors(data)])
+            return (self.ledger.value_of(data),)
+        if type(data) is list:
+            values = self.ledger.values_of(data)
+            if values is not None:
+                return tuple(values)
+        return tuple([self.ledger.value_of(tensor) for tensor in _tensors(data)])
 
 
 def _replace_in_compiler(ours: Any, original: Any) -> None:

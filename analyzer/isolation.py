@@ -9,9 +9,9 @@ import sys
 import threading
 import warnings
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, filterfalse
+from itertools import chain, filterfalse, islice
 from operator import is_
 from typing import Any, TextIO
 
@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as nn_module
 from torch.nn.parameter import is_lazy
+
+from cifar_report.analyzer.tree import Tree
 
 _CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
 """What a module keeps things in: hooks and buffers, and its author's caches and counters."""
@@ -68,62 +70,62 @@ _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
 def attributes(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Put back every attribute that the run binds anew: modes, caches, counters, replaced buffers.
 
-    Shallow copies of each submodule's namespace and of the containers in it are enough for that,
-    because tensors of the caller are never written to (the tracer copies them first). Contents are
-    compared by identity: tensors can't be compared, and needn't be.
+    What each submodule's namespace and the containers in it hold is enough for that, because tensors of
+    the caller are never written to (the tracer copies them first). Contents are compared by identity:
+    tensors can't be compared, and needn't be.
     """
     full: list[Any] = []
-    copies: list[Any] = []
+    keys: list[Any] = []
+    held: list[Any] = []
     empty: list[Any] = []
     seen: set[int] = set()
     level: list[Any] = [*_GLOBAL_HOOKS, *[module.__dict__ for module in modules]]
     while level:
+        items = [*chain.from_iterable(map(_items, level))]
         full += level
-        copies += [container.copy() for container in level]
-        items = [container.values() if isinstance(container, dict) else container for container in level]
-        inner = [item for item in chain.from_iterable(items) if type(item) in _CONTAINERS]
+        keys += chain.from_iterable(level)
+        held += items
+        inner = [item for item in items if type(item) in _CONTAINERS]
         empty += filterfalse(None, inner)
         seen.update(map(id, level))
         level = [*{id(item): item for item in filter(None, inner) if id(item) not in seen}.values()]
+    sizes = [*map(len, full)]
     try:
         yield
     finally:
         for container in filter(None, empty):
             container.clear()
-        if not _unchanged(full, copies):
-            for container, before in zip(full, copies, strict=True):
-                container.clear()
-                (container.extend if isinstance(container, list | deque) else container.update)(before)
+        same = [*map(len, full)] == sizes and all(map(is_, keys, chain.from_iterable(full)))
+        if not same or not all(map(is_, held, chain.from_iterable(map(_items, full)))):
+            old_keys, old_items = iter(keys), iter(held)
+            for container, size in zip(full, sizes, strict=True):
+                _refill(container, [*islice(old_keys, size)], [*islice(old_items, size)])
 
 
-def _unchanged(containers: list[Any], copies: list[Any]) -> bool:
-    """Return whether all containers hold what their copies do, in one pass over all that they hold."""
-    if [*map(len, containers)] != [*map(len, copies)]:
-        return False
-    if not all(map(is_, chain.from_iterable(containers), chain.from_iterable(copies))):
-        return False
-    values = [[item.values() for item in some if isinstance(item, dict)] for some in (containers, copies)]
-    return all(map(is_, *map(chain.from_iterable, values)))
+def _items(container: Any) -> Any:
+    """Return what a container holds, behind the keys of those that have some."""
+    return container.values() if isinstance(container, dict) else container
+
+
+def _refill(container: Any, keys: list[Any], items: list[Any]) -> None:
+    container.clear()
+    if isinstance(container, dict):
+        container.update(zip(keys, items, strict=True))
+    else:
+        (container.update if isinstance(container, set) else container.extend)(items)
 
 
 @contextmanager
-def tensors(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Put back what can be rebound inside a parameter or buffer: its data and its `requires_grad`."""
-    found = [
-        tensor
-        for module in modules
-        for registry in (module._parameters, module._buffers)
-        if registry
-        for tensor in registry.values()
-        if tensor is not None and not is_lazy(tensor)
-    ]
-    data = [tensor.data for tensor in found]
-    before = _looks(found)
+def tensors(found: Iterable[Tensor]) -> Iterator[None]:
+    """Put back what can be rebound inside parameters and buffers: their data and their `requires_grad`."""
+    settled = [tensor for tensor in found if not is_lazy(tensor)]
+    data = [tensor.data for tensor in settled]
+    before = _looks(settled)
     try:
         yield
     finally:
-        if _looks(found) != before:
-            for tensor, own, size, address, requires_grad in zip(found, data, *before, strict=True):
+        if _looks(settled) != before:
+            for tensor, own, size, address, requires_grad in zip(settled, data, *before, strict=True):
                 if tensor.data_ptr() != address or tensor.size() != size:
                     tensor.data = own
                 if tensor.requires_grad != requires_grad:
@@ -231,20 +233,20 @@ def eagerly(modules: Sequence[nn.Module]) -> Iterator[None]:
 
 
 @contextmanager
-def undisturbed(modules: Sequence[nn.Module], printed: TextIO) -> Iterator[None]:
+def undisturbed(tree: Tree, printed: TextIO) -> Iterator[None]:
     """Run a network in eval mode without gradients; what it prints goes to a stream of ours.
 
     One at a time: much of what is put back afterwards belongs to the process.
     """
     with (
         _ONE_AT_A_TIME,
-        attributes(modules),
-        tensors(modules),
-        evaluation_mode(modules),
+        attributes(tree.modules),
+        tensors((*tree.parameters, *tree.buffers)),
+        evaluation_mode(tree.modules),
         batches_of_one(),
         random_state(),
         settings(),
-        eagerly(modules),
+        eagerly(tree.modules),
         torch.inference_mode(),
     ):
         torch.backends.mha.set_fastpath_enabled(False)  # fused attention hides its products

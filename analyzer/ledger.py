@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -82,11 +83,11 @@ class Ledger:
         if id(tensor) in self.constants:
             self.constants[id(tensor)] = (tensor, value)
         else:
-            tensor._traced = value  # type: ignore[attr-defined]  # our mark, on a tensor of ours
+            tensor._traced_value = value  # type: ignore[attr-defined]  # our mark, on a tensor of ours
 
     def value_of(self, tensor: Tensor) -> Value:
         """Return a tensor's present value."""
-        value: Value | None = getattr(tensor, "_traced", None)
+        value: Value | None = getattr(tensor, "_traced_value", None)
         if value is None:
             known = self.constants.get(id(tensor))
             value = known[1] if known else self.first_seen(tensor)
@@ -96,6 +97,15 @@ class Ledger:
                 self.mark(tensor, fresh)
             return fresh
         return value
+
+    def values_of(self, tensors: Sequence[Any]) -> list[Value] | None:
+        """Return the values of tensors that operators of the trace made; None unless all of them are such."""
+        if not self.newest:
+            try:
+                return [tensor._traced_value for tensor in tensors]
+            except AttributeError:
+                pass  # a constant, or no tensor
+        return None
 
     def first_seen(self, tensor: Tensor) -> Value:
         """Return the value of a tensor that no operator of the trace made: nearly always a constant.
@@ -115,7 +125,7 @@ class Ledger:
         if known is not None and tensor.numel() and not known[0].expired():  # type: ignore[no-untyped-call]  # untyped in torch
             value = known[1]
             if value.shape == shape_of(tensor) and value.dtype == tensor.dtype:
-                tensor._traced = value  # type: ignore[attr-defined]  # the same data in another object
+                tensor._traced_value = value  # type: ignore[attr-defined]  # the same data in another object
                 return value
             return self.from_outside(tensor, [value])
         if self.escaped and not any(tensor is own for own in _tensors(self.trace.tree)):

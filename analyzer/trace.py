@@ -118,7 +118,7 @@ def _runs(tree: Tree, arguments: Arguments, known: Container[str]) -> bool:
 def _run(tracer: Tracer, arguments: Arguments, printed: TextIO) -> Trace:
     trace, ledger = tracer.trace, tracer.ledger
     dtype = input_dtype(trace.tree)
-    with undisturbed(trace.tree.modules, printed):
+    with undisturbed(trace.tree, printed):
         # Made under inference mode, like everything that the network makes.
         with tracer.fake or nullcontext():
             args, kwargs, tensors = arguments.build(lambda spec: example(spec, dtype, tracer.device))

@@ -78,8 +78,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         self.trace = Trace(rung=rung, tree=tree)
         self.stack: list[ModuleCall] = []
         self.ledger = Ledger(self.trace, self.stack, real=self.real)
-        self.calls = Calls(self.trace, self.stack, self.ledger.value_of)
+        self.calls = Calls(self.trace, self.stack, self.ledger)
         self.twins: dict[int, Tensor] = {}
+        self.blanks: dict[tuple[tuple[int, ...], torch.dtype], Tensor] = {}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -96,7 +97,12 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
                 inputs.append(value)
                 symbols.append(value)
             elif type(argument) is list and argument and not isinstance(argument[0], int | float):
-                symbols.append(self.read(argument, inputs))
+                values = self.ledger.values_of(argument)
+                if values is None:
+                    values = self.read(argument, inputs)
+                else:
+                    inputs += values
+                symbols.append(values)
             else:
                 symbols.append(argument)
         return symbols
@@ -146,7 +152,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         known = LAYERS.get(type(call.module)) if type(x) is Tensor and self.shapes else None
         if known is None or _dispatch_modes() != 1 or _function_modes():
             return None
-        value = getattr(x, "_traced", None)
+        value = getattr(x, "_traced_value", None)
         layer = None if value is None else read_layer(call.module, known, len(value.shape))
         if layer is None:
             return None
@@ -231,9 +237,22 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             self.ledger.about_to_write(target, copy=False)
             self.record(node, op, [target], "write")
         else:
-            target = torch.empty(shape, dtype=dtype, device=META)
+            target = self.blank(shape, dtype)
             self.record(node, op, [target])
         return target
+
+    def blank(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Return a tensor on meta for what an operator makes that isn't run.
+
+        Those of one shape share their memory, of which they have none: to make each anew takes four times
+        as long. Outside of inference mode they would share a count of writes too.
+        """
+        if not torch.is_inference_mode_enabled():
+            return torch.empty(shape, dtype=dtype, device=META)
+        first = self.blanks.get((shape, dtype))
+        if first is None:
+            first = self.blanks[shape, dtype] = torch.empty(shape, dtype=dtype, device=META)
+        return first.detach()
 
     def record_kernel(
         self, func: Any, op: Op, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]

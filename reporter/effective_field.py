@@ -159,7 +159,7 @@ def _undisturbed(module: nn.Module) -> Iterator[None]:
     modules = list(module.modules())
     with (
         isolation.attributes(modules),
-        isolation.tensors(modules),
+        isolation.tensors([*module.parameters(), *module.buffers()]),
         isolation.evaluation_mode(modules),
         isolation.random_state(),
         isolation.settings(),
