@@ -14,9 +14,9 @@ FOLDER = Path(__file__).parent.parent / "sample_reports"
 SAMPLES = sorted(path.parent for path in FOLDER.glob("*/config.json"))
 
 
-def test_both_samples_are_there_and_named_with_their_commands():
+def test_all_samples_are_there_and_named_with_their_commands():
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert {sample.name for sample in SAMPLES} == {"cifar10", "digits"}
+    assert {sample.name for sample in SAMPLES} == {"cifar10", "digits", "mnist"}
     for sample in SAMPLES:
         assert f"--out sample_reports/{sample.name}" in text
 
