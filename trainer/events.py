@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.trainer.extras import load_extra
@@ -42,23 +43,36 @@ def event_log(folder: Path, history: tuple[Epoch, ...], wanted: bool) -> Iterato
     place = folder / FOLDER
     with _as_usage_errors(place):
         shutil.rmtree(place, ignore_errors=True)
-        writer = load_extra("torch.utils.tensorboard", EXTRA).SummaryWriter(str(place))
+        place.mkdir()
+        file = (place / f"events.out.tfevents.{time.time():.0f}").open("wb")
 
     def add(epoch: Epoch) -> None:
         with _as_usage_errors(place):
-            for tag, value in _scalars(epoch).items():
-                writer.add_scalar(tag, value, epoch.epoch)
-            writer.flush()
+            _write(file, step=epoch.epoch, scalars=_scalars(epoch))
 
     try:
+        with _as_usage_errors(place):
+            _write(file, file_version="brain.Event:2")
         for epoch in history:
             add(epoch)
         yield add
     finally:
-        writer.close()
+        # Each epoch is in the file by now, or its error is on its way.
+        with suppress(OSError):
+            file.close()
 
 
-def _scalars(epoch: Epoch) -> dict[str, Any]:
+def _write(file: BinaryIO, *, scalars: Mapping[str, float] | None = None, **fields: Any) -> None:
+    """Write an event and see it into the file; torch's SummaryWriter has a thread, which prints errors."""
+    event = load_extra("tensorboard.compat.proto.event_pb2", EXTRA).Event(wall_time=time.time(), **fields)
+    for tag, value in (scalars or {}).items():
+        event.summary.value.add(tag=tag, simple_value=value)
+    records = load_extra("tensorboard.summary.writer.record_writer", EXTRA)
+    records.RecordWriter(file).write(event.SerializeToString())
+    file.flush()
+
+
+def _scalars(epoch: Epoch) -> dict[str, float]:
     """Return the figures of an epoch by the names that TensorBoard groups."""
     return {
         "loss/train": epoch.train_loss,
