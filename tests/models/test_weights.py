@@ -71,3 +71,20 @@ def test_the_weights_give_the_scores_of_the_run_on_the_images_that_it_kept(name:
     with torch.no_grad():
         scores = network(torch.from_numpy(normal).float().permute(0, 3, 1, 2)).numpy()
     np.testing.assert_allclose(scores, expected, atol=2e-4)
+
+
+def test_the_table_says_what_the_cards_say() -> None:
+    text = (ROOT / "models" / "README.md").read_text(encoding="utf-8")
+    rows = {
+        found[1]: line.split("|")
+        for line in text.splitlines()
+        if (found := re.search(r"\(weights/(\w+)\.md\)", line))
+    }
+    assert set(rows) == set(TRAINED)
+    for name, cells in rows.items():
+        card = weights(name).with_suffix(".md").read_text(encoding="utf-8")
+        params, field, epochs, accuracy = (cells[place].strip() for place in (3, 4, 5, 7))
+        assert f"| Parameters | **{params}** |" in card
+        assert f"| Test accuracy | **{accuracy} %** |" in card
+        assert re.search(rf"before global pooling {field}( px|$|,| \|)", card)
+        assert f"after {epochs} epochs" in card
