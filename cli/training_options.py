@@ -34,9 +34,10 @@ OPTIONS = (
         "--data",
         default="cifar10",
         show_default=True,
-        metavar="cifar10|digits|FOLDER",
-        help="Images: CIFAR-10 (downloaded to data/ once), scikit-learn's digits, a folder with "
-        "train/CLASS/ and test/CLASS/, or CIFAR-10's original batch folder.",
+        metavar="cifar10|mnist|digits|FOLDER|FILE.py:FUNCTION",
+        help="Images: CIFAR-10 or MNIST (downloaded to data/ once), scikit-learn's digits, a folder with "
+        "train/CLASS/ and test/CLASS/ or with these two's original files, or a function that returns two "
+        "datasets.",
     ),
     click.option(
         "--val",
