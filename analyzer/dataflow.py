@@ -21,7 +21,7 @@ class Dataflow:
     def __init__(self, trace: Trace, layer_name: Callable[[int], str]) -> None:
         self.trace = trace
         self.layer_name = layer_name
-        self._next: dict[object, dict[int, int]] = {}
+        self._next: dict[object, list[int]] = {}
 
     @cached_property
     def consumers(self) -> dict[int, list[Node]]:
@@ -51,17 +51,19 @@ class Dataflow:
             key: names the test, so that one pass over the trace serves all nodes that ask.
             test: the test.
         """
+        nodes = self.trace.nodes
         known = self._next.get(key)
         if known is None:
-            known = self._next[key] = {}
-            for child in reversed(self.trace.nodes):
-                first = child.index if test(child) else known.get(child.index)
-                if first is not None:
+            # By producer: nodes count from the front, the network's inputs from the end.
+            known = self._next[key] = [len(nodes)] * (len(nodes) + len(self.trace.inputs))
+            for child in reversed(nodes):
+                first = child.index if test(child) else known[child.index]
+                if first < len(nodes):
                     for value in child.live_inputs:
-                        if first < known.get(value.producer, len(self.trace.nodes)):
+                        if first < known[value.producer]:
                             known[value.producer] = first
-        found = known.get(node.index)
-        return None if found is None else self.trace.nodes[found]
+        found = known[node.index]
+        return nodes[found] if found < len(nodes) else None
 
     def descendants(self, node: Node, seen: set[int]) -> Iterator[Node]:
         """Yield the nodes that depend on a node, but for those seen before, which become seen."""

@@ -16,6 +16,7 @@ from cifar_report.analyzer.shadow import (
     along,
     expand,
     full,
+    keep_empty,
     plain_bounds,
     regular,
     squeezed,
@@ -131,8 +132,11 @@ def hull(shadow: Shadow, shape: Shape, dims: Sequence[int]) -> Shadow:
     if dim in dims and dim is not None:
         size = shape[dim]
         if shadow.plain:
-            assert isinstance(hi, int)
             hi, advance, dim = hi + advance * (size - 1), advance * size, None
+        elif shadow.period == 1:
+            low, high = full(lo, len(shape)), full(hi, len(shape))
+            lo, hi = keep_empty(low, high + advance * (size - 1))
+            advance, dim = advance * size, None
         else:
             lo, hi = expand(shadow, shape)
             advance, dim = advance * size // shadow.period, None
