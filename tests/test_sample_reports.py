@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,18 @@ def test_every_place_that_the_table_of_sections_names_is_in_a_report():
         assert any(place.startswith(title) for title in titles), place
 
 
+def words(page: str) -> list[str]:
+    """Return a page's lines without what libraries encode: its pictures."""
+    return re.sub(r"data:image/[^\"' ]*", "", page).splitlines()
+
+
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
-def test_the_readme_is_what_the_run_gives(sample: Path, tmp_path: Path, overwrite: bool):
+def test_readme_and_page_are_what_the_run_gives(sample: Path, tmp_path: Path, overwrite: bool):
     written = write_report(sample, sample if overwrite else tmp_path)
     shipped = (sample / "README.md").read_text(encoding="utf-8")
     assert written.readme.read_text(encoding="utf-8") == shipped
+    page = (written.readme.parent / "report.html").read_text(encoding="utf-8")
+    assert words(page) == words((sample / "report.html").read_text(encoding="utf-8"))
     pictures = {path.name for path in (sample / "figures").iterdir()}
     assert {path.name for path in (written.readme.parent / "figures").iterdir()} == pictures
 
