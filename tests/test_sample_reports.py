@@ -17,7 +17,7 @@ SAMPLES = sorted(path.parent for path in FOLDER.glob("*/config.json"))
 
 def test_all_samples_are_there_and_named_with_their_commands():
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert {sample.name for sample in SAMPLES} == {"cifar10", "digits", "mnist"}
+    assert {sample.name for sample in SAMPLES} == {"cifar10", "digits", "flagship", "mnist"}
     for sample in SAMPLES:
         assert f"--out sample_reports/{sample.name}" in text
 
