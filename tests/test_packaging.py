@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES: list[str] = PROJECT["tool"]["setuptools"]["packages"]
 OUTSIDE = {"tests", "benchmarks", "sample_reports", "build", "dist", "runs", "reports", "data"}
-DATA = {".toml", ".j2", ".css", ".js"}
+DATA = {".safetensors", ".toml", ".j2", ".css", ".js"}
 
 
 def folders_with_code() -> dict[str, Path]:
