@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import talk
+from cifar_report.cli.finished_runs import begun_with, teacher_asked, teacher_recorded
 from cifar_report.cli.interruption import interruptible
 from cifar_report.cli.training_command import command_of
 from cifar_report.cli.training_options import BESIDE_RESUME
@@ -24,11 +25,9 @@ from cifar_report.cli.training_request import Request
 if TYPE_CHECKING:
     from cifar_report.analyzer.constraints import Verdict
     from cifar_report.trainer.claim import Claim
-    from cifar_report.trainer.images import ImageData
     from cifar_report.trainer.listen import Listener
     from cifar_report.trainer.options import Options
     from cifar_report.trainer.run import Run
-    from cifar_report.trainer.teacher import Teacher
 
 NAMED_DATA = ("cifar10", "digits")
 EPOCHS = {"digits": 12}
@@ -132,8 +131,8 @@ def _train_in(claim: Claim, request: Request, listener: Listener, alone: bool) -
         data = load_data(request.data, listener)
         height, width, channels = data.train.images.shape[1:]
         analysis = analyze(loaded.module, (channels, height, width), name=loaded.name)
-        options = options_of(request, loaded.name, goals)
-        with teacher_of(request.teacher, data, request.teacher_weight, request.temperature) as teacher:
+        options = options_of(request, loaded.name, goals, begun_with(loaded.module, request, data))
+        with teacher_asked(request, data) as teacher:
             return begin(
                 loaded.module, data, options, claim, listener, analysis=analysis, teacher=teacher, team=team
             )
@@ -142,7 +141,7 @@ def _train_in(claim: Claim, request: Request, listener: Listener, alone: bool) -
 Goals = tuple["dict[str, Any] | None", tuple[str, ...]]
 
 
-def options_of(request: Request, model: str, goals: Goals) -> Options:
+def options_of(request: Request, model: str, goals: Goals, start: dict[str, Any] | None) -> Options:
     """Return what the trainer is asked for; the options that it shares have the same names."""
     from cifar_report.trainer.options import Options
 
@@ -153,30 +152,12 @@ def options_of(request: Request, model: str, goals: Goals) -> Options:
         "epochs": epochs,
         "model": model,
         "data_source": request.data,
+        "start": start,
         "assignment": assignment,
         "constraints": constraints,
         "command": command_of(replace(request, epochs=epochs)),
     }
     return Options(**{name: getattr(request, name) for name in shared} | given)
-
-
-@contextlib.contextmanager
-def teacher_of(
-    folder: Path | None, data: ImageData, weight: float, temperature: float
-) -> Iterator[Teacher | None]:
-    """Yield a finished run's network to learn from."""
-    if folder is None:
-        yield None
-        return
-    from cifar_report.analyzer.load import load_model
-    from cifar_report.trainer.images import facts
-    from cifar_report.trainer.run import read_run
-    from cifar_report.trainer.teacher import make_teacher
-
-    run = read_run(folder)
-    loaded = load_model(run.config.model)
-    with loaded.running():
-        yield make_teacher(loaded.module, run, facts(data), weight, temperature)
 
 
 def goals_of(request: Request) -> Goals:
@@ -210,11 +191,9 @@ def resume_run(folder: Path, workers: int | None, listener: Listener, *, alone: 
     talk(f"{folder}: going on after {len(run.history)} of {run.config.epochs} epochs")
     torch.manual_seed(run.config.seed)
     loaded = load_model(run.config.model)
-    learnt = run.config.teacher or {"run": None, "weight": 0.0, "temperature": 1.0}
     with prints_to_stderr(), loaded.running(), joined(run.config.device, alone=alone) as team:
         data = load_data(run.config.data_source, listener)
-        place = Path(learnt["run"]) if learnt["run"] else None
-        with teacher_of(place, data, learnt["weight"], learnt["temperature"]) as teacher:
+        with teacher_recorded(run.config, data) as teacher:
             return resume(loaded.module, data, folder, listener, workers=workers, teacher=teacher, team=team)
 
 

@@ -116,6 +116,12 @@ OPTIONS = (
         help="Also judge each test image together with its mirror image; reported apart.",
     ),
     click.option(
+        "--start",
+        type=click.Path(path_type=Path),
+        metavar="RUN",
+        help="Begin with a finished run's weights instead of random ones.",
+    ),
+    click.option(
         "--teacher",
         type=click.Path(path_type=Path),
         metavar="RUN",

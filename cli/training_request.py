@@ -32,6 +32,7 @@ class Request:
     average: float
     clip: float
     flip_test: bool
+    start: Path | None
     teacher: Path | None
     teacher_weight: float
     temperature: float
@@ -65,6 +66,6 @@ class Request:
         Raises:
             TypeError: an option is missing or unknown.
         """
-        names = ("out", "resume", "teacher", "config")
+        names = ("out", "resume", "start", "teacher", "config")
         paths = {name: Path(data[name]) for name in names if data.get(name)}
         return cls(**{**data, **paths, "require": tuple(data["require"])})

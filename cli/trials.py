@@ -11,7 +11,8 @@ import click
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import rendered, talk, write_result
-from cifar_report.cli.training import goals_of, leads, options_of, prints_to_stderr, slug, teacher_of
+from cifar_report.cli.finished_runs import begun_with, teacher_asked
+from cifar_report.cli.training import goals_of, leads, options_of, prints_to_stderr, slug
 from cifar_report.cli.training_request import Request
 
 if TYPE_CHECKING:
@@ -73,10 +74,8 @@ def _find_rate(request: Request) -> int:
     name = f"lr-{slug(request.data)}-{slug(request.model)}"
     folder = request.out or free_place(Path("runs"), name)
     check_place(folder)
-    with _loaded(request) as (module, data, options, listener):
-        weight, temperature = request.teacher_weight, request.temperature
-        with teacher_of(request.teacher, data, weight, temperature) as teacher:
-            found = find_rate(module, data, options, listener, teacher=teacher)
+    with _loaded(request) as (module, data, options, listener), teacher_asked(request, data) as teacher:
+        found = find_rate(module, data, options, listener, teacher=teacher)
     written = _write(found, folder)
     write_result(_table(found) + "\n" + "\n".join([*_words(found), *map(str, written)]))
     return UNKNOWN if found.suggestion is None else 0
@@ -95,7 +94,8 @@ def _loaded(request: Request) -> Iterator[tuple[nn.Module, ImageData, Options, L
     loaded = load_model(request.model)
     with showing(request.progress) as listener, prints_to_stderr(), loaded.running():
         data = load_data(request.data, listener)
-        yield loaded.module, data, options_of(request, loaded.name, goals_of(request)), listener
+        start = begun_with(loaded.module, request, data)
+        yield loaded.module, data, options_of(request, loaded.name, goals_of(request), start), listener
 
 
 def _table(found: Sweep) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 
 class Gated(nn.Module):
@@ -28,7 +28,9 @@ class Gated(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return maps of the shape that came in."""
-        gated = functional.glu(self.values_and_gates(self.norm(maps)), dim=1)
+        values, gates = self.values_and_gates(self.norm(maps)).chunk(2, dim=1)
+        # As nn.GLU, whose backward pass is three times slower in channels last.
+        gated = values * torch.sigmoid(gates)
         return maps + self.pointwise(self.activation(self.depthwise(gated)))  # type: ignore[no-any-return]  # untyped modules
 
 

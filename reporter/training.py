@@ -77,6 +77,7 @@ def _extras(config: RunConfig) -> list[tuple[str, str]]:
         ("Largest norm of the gradients", config.clip),
     )
     found = by + [(title, f"{value:g}") for title, value in rows if value]
+    found += flat(config.start, "Begun with: ") if config.start else []
     found += flat(config.teacher, "Teacher: ") if config.teacher else []
     return found + ([("Processes", count(config.processes))] if config.processes > 1 else [])
 

@@ -48,6 +48,8 @@ class Options:
     clip: float = 0.0
     """Largest norm of the gradients; 0 for any."""
     flip_test: bool = False
+    start: dict[str, Any] | None = None
+    """What `learnt.begin_with` returned, where the module's weights are a finished run's."""
     validation: int = 0
     """Training images to hold out and judge the epochs on, instead of the test images."""
     seed: int = 0
@@ -106,6 +108,7 @@ def make_config(
         average=options.average,
         clip=options.clip,
         flip_test=options.flip_test,
+        start=options.start,
         teacher=teacher,
         processes=processes,
         assignment=options.assignment,

@@ -94,6 +94,9 @@ class RunConfig:
     """Largest norm of all gradients together; 0 for any."""
     flip_test: bool = False
     """Whether each test image was also judged together with its mirror image."""
+    start: dict[str, Any] | None = None
+    """The finished run that the first weights are of: `run`, `weights` (SHA-256), `epochs` trained before;
+    None for weights drawn at random."""
     teacher: dict[str, Any] | None = None
     """What was distilled from: `run`, `model`, `weights` (SHA-256), `weight`, `temperature`."""
     processes: int = 1

@@ -151,3 +151,21 @@ def test_one_batch_is_learnt_by_heart_and_nothing_is_written(place):
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith(f"{TRAIN_IMAGES} images learnt by heart after ")
     assert names(place) == before
+
+
+def test_a_run_begins_with_the_weights_of_another(place):
+    assert train("--out", "first").exit_code == 0
+    result = train("--start", "first", "--out", "second", command="train-and-report")
+    assert result.exit_code == 0, result.stderr
+    config = read_run(place / "second").config
+    assert (config.start["run"], config.start["epochs"]) == ("first", 2)
+    assert "--start first" in config.command
+    assert "| Begun with: epochs | 2 |" in (place / "second" / "README.md").read_text()
+    assert call("--resume", "second").exit_code == 0
+
+
+def test_a_run_can_not_begin_with_what_is_no_run(place):
+    result = train("--start", "colours", "--out", "run")
+    assert result.exit_code == 2
+    assert "colours is not a run" in result.stderr
+    assert not (place / "run").exists()

@@ -21,7 +21,6 @@ from cifar_report.trainer.measurements import measurements
 from cifar_report.trainer.network import Network
 from cifar_report.trainer.options import Options
 from cifar_report.trainer.run import read_run
-from cifar_report.trainer.teacher import make_teacher
 from tests.trainer.conftest import small_network
 
 OPTIONS = Options(epochs=3, batch_size=16, precision="float32", memory_format="channels_last", workers=0)
@@ -39,9 +38,8 @@ def analysis():
 
 @pytest.fixture
 def fit(data, analysis, notes, make_network):
-    def with_options(folder, teacher=None, **changes):
-        options = replace(OPTIONS, **changes)
-        return train(make_network(), data, options, folder, notes, analysis=analysis, teacher=teacher)
+    def with_options(folder, **changes):
+        return train(make_network(), data, replace(OPTIONS, **changes), folder, notes, analysis=analysis)
 
     return with_options
 
@@ -147,47 +145,6 @@ def test_mirror_images_of_signs_are_refused(data, analysis, notes, make_network,
             notes,
             analysis=analysis,
         )
-
-
-@pytest.fixture
-def teach(fit, data, tmp_path, make_network):
-    run = fit(tmp_path / "teacher", epochs=6)
-
-    def with_weight(weight, facts=run.config.data):
-        return make_teacher(make_network(), run, facts, weight, 2.0)
-
-    return with_weight
-
-
-def test_a_run_that_learns_from_another_goes_on_with_it(fit, teach, make_network, data, tmp_path, notes):
-    whole = fit(tmp_path / "whole", teach(0.5))
-    assert weights(whole.folder) != weights(fit(tmp_path / "plain").folder)
-    assert whole.config.teacher["weight"] == 0.5
-
-    def step(step):
-        if step.epoch == 2:
-            raise KeyboardInterrupt
-
-    notes.step = step
-    with pytest.raises(KeyboardInterrupt):
-        fit(tmp_path / "stopped", teach(0.5))
-    del notes.step
-    with pytest.raises(UsageError, match="its teacher is not what it was"):
-        resume(make_network(), data, tmp_path / "stopped", notes)
-    resume(make_network(), data, tmp_path / "stopped", notes, teacher=teach(0.5))
-    assert weights(tmp_path / "stopped") == weights(whole.folder)
-
-
-def test_a_teacher_that_may_have_seen_the_test_images_is_refused(teach, fit, tmp_path):
-    facts = read_run(tmp_path / "teacher").config.data
-    with pytest.raises(UsageError, match="may have seen these in training"):
-        teach(0.5, replace(facts, test_hash="f" * 64))
-
-
-def test_learning_only_from_a_teacher_needs_no_labels(fit, teach, data, tmp_path, make_network):
-    """With wrong labels and all the weight on the teacher, the network does what the teacher does."""
-    run = fit(tmp_path / "run", teach(1.0), epochs=12)
-    assert run.history[-1].train_accuracy > 60
 
 
 def test_a_run_of_an_earlier_version_is_read_but_not_gone_on_with(fit, make_network, data, tmp_path, notes):
