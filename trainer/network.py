@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from cifar_report.analyzer.errors import ModelError, Problem
+from cifar_report.trainer.dropout import FastDropout
 from cifar_report.trainer.precision import DTYPES, FORMATS, Speed, fastest, measure
 from cifar_report.trainer.records import RunConfig
 from cifar_report.trainer.team import ALONE, Team
@@ -60,7 +61,10 @@ class Network:
         pixels = images.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
         normal = torch.addcmul(self._shift, pixels.float(), self._scale)
         normal = normal.contiguous(memory_format=self._format)
-        with torch.autocast(self.device.type, self._dtype, enabled=half and self._dtype is not None):
+        with (
+            torch.autocast(self.device.type, self._dtype, enabled=half and self._dtype is not None),
+            FastDropout() if self.device.type == "cpu" and module.training else contextlib.nullcontext(),
+        ):
             scores: torch.Tensor = module(normal)
         self._expect(scores, len(images))
         return scores.float()
