@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_report.analyzer.errors import UsageError
+from cifar_report.cli.project_file import project_tables
 
 if TYPE_CHECKING:
     from cifar_report.reporter.author import Author
@@ -20,15 +19,7 @@ def find_author(folder: Path) -> Author | None:
     """
     from cifar_report.reporter.author import read_author
 
-    for parent in (folder, *folder.parents):
-        path = parent / "pyproject.toml"
-        if not path.is_file():
-            continue
-        try:
-            tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise UsageError(f"can't read {path}", found=str(error)) from error
-        table = tool.get("cifar-report", {}) if isinstance(tool, dict) else {}
+    for _, table in project_tables(folder):
         if isinstance(table, dict) and "author" in table:
             return read_author(table["author"])
     return None

@@ -9,12 +9,12 @@ require = ["params < 100k", "layers(Linear) == 0"]
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cifar_report.analyzer.errors import UsageError, refuse_unknown_keys
+from cifar_report.cli.project_file import project_tables
 
 _TABLE = "[tool.cifar-report]"
 _KEYS = ("model", "input", "assignment", "require", "author")
@@ -39,21 +39,8 @@ def read_settings(folder: Path) -> Settings:
     Raises:
         UsageError: a file that isn't TOML, an unknown key, a value of the wrong type.
     """
-    for parent in (folder, *folder.parents):
-        path = parent / "pyproject.toml"
-        if path.is_file():
-            table = _table(path)
-            if table is not None:
-                return _settings(path, table)
-    return Settings()
-
-
-def _table(path: Path) -> Any:
-    try:
-        tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"can't read {path}", found=str(error)) from error
-    return tool.get("cifar-report") if isinstance(tool, dict) else None
+    nearest = next(project_tables(folder), None)
+    return _settings(*nearest) if nearest else Settings()
 
 
 def _settings(path: Path, table: Any) -> Settings:
