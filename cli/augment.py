@@ -10,10 +10,10 @@ import click
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import rendered, result_console, talk, write_file, write_result
-from cifar_report.cli.options import format_option
+from cifar_report.cli.options import back_end_option, format_option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cifar_report.trainer.augment import Pipeline
     from cifar_report.trainer.augment_table import Row
@@ -40,6 +40,10 @@ report of a run with the same seed shows.
 """
 
 
+def _number(*names: str, default: int, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(*names, type=click.IntRange(1, MOST), default=default, show_default=True, help=help)
+
+
 @click.command(short_help="Show what an augmentation does to images.", epilog=_EPILOG)
 @click.argument("source", required=False, default="")
 @click.option(
@@ -50,28 +54,10 @@ report of a run with the same seed shows.
     help="Whose images to show; their mean fills holes.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option(
-    "--images",
-    "count",
-    type=click.IntRange(1, MOST),
-    default=10,
-    show_default=True,
-    help="How many images to show.",
-)
-@click.option(
-    "--draws",
-    type=click.IntRange(1, MOST),
-    default=5,
-    show_default=True,
-    help="How often to augment each of them.",
-)
-@click.option(
-    "--with",
-    "back_end",
-    type=click.Choice(["auto", "torch", "albumentations"]),
-    default="auto",
-    show_default=True,
-    help="Batched torch operations that do the same, or the library itself.",
+@_number("--images", "count", default=10, help="How many images to show.")
+@_number("--draws", default=5, help="How often to augment each of them.")
+@back_end_option(
+    "--with", "back_end", help="Batched torch operations that do the same, or the library itself."
 )
 @format_option("table", "json", help="How to print the table.")
 @click.option(
@@ -130,15 +116,11 @@ def _picture(images: ImageData, feed: Feed, pipeline: Pipeline, seed: int, count
 
 def _default_place(data: str, source: str) -> Path:
     from cifar_report.cli.training import slug
+    from cifar_report.trainer.place import make_folder
 
     name = "-".join(slug(part) for part in ("augmentation", data, source) if part)
     folder = Path("runs")
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"can't make the folder {folder}", found=str(error), hint="say --out FILE.png"
-        ) from error
+    make_folder(folder)
     return folder / f"{name}.png"
 
 

@@ -12,7 +12,7 @@ import click
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import rendered, talk, write_result
-from cifar_report.cli.options import format_option, output_option
+from cifar_report.cli.options import device_option, format_option, output_option
 from cifar_report.cli.training import prints_to_stderr
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ Exit codes: 0 evaluated; 2 wrong usage or data; 3 the network fails, or the weig
     help="Weights of a run or from elsewhere.  [default: those that ship with a built-in network]",
 )
 @click.option("--flip-test", is_flag=True, help="Also judge each image together with its mirror image.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@device_option
 @format_option("table", "json", help="How to print the figures.")
 @output_option
 def evaluate(

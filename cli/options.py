@@ -54,6 +54,24 @@ def format_option(*choices: str, help: str) -> Callable[[Callable[..., Any]], Ca
     )
 
 
+def back_end_option(*names: str, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what adds the choice of what augments images."""
+    return click.option(
+        *names,
+        type=click.Choice(["auto", "torch", "albumentations"]),
+        default="auto",
+        show_default=True,
+        help=help,
+    )
+
+
+def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--device`."""
+    return click.option(
+        "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+    )(command)
+
+
 def weights_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--weights FILE`."""
     return click.option(

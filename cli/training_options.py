@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cifar_report.cli.options import back_end_option, device_option
 from cifar_report.cli.training_config import read_config
 
 DEFAULT_MODEL = "document_003"
@@ -90,11 +91,8 @@ OPTIONS = (
         help="none, an assignment's id or TOML file, or a Python file with an A.Compose, FILE.py:NAME.  [the "
         "assignment's, or what suits the data]",
     ),
-    click.option(
+    back_end_option(
         "--augment-with",
-        type=click.Choice(["auto", "torch", "albumentations"]),
-        default="auto",
-        show_default=True,
         help="Batched torch operations that do the same, or the library in worker processes.",
     ),
     click.option("--mixup", type=click.FloatRange(min=0), default=0.0, help="Alpha of mixup, such as 0.2."),
@@ -147,7 +145,7 @@ OPTIONS = (
         metavar="0-4",
         help="A run for each seed in a folder of its own in --out; prints mean and 95 % interval.",
     ),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+    device_option,
     click.option(
         "--precision",
         type=click.Choice(["auto", "float32", "bfloat16", "float16"]),

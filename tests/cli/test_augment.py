@@ -183,3 +183,12 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     assert "Traceback" not in result.stderr
     assert not list(place.rglob("grid.*"))
     assert not (place / "runs").exists()
+
+
+def test_where_runs_is_no_folder_another_place_is_asked_for(place: Path) -> None:
+    (place / "runs").write_text("not a folder\n")
+    result = run("none", "--data", "pictures", "--images", 1, "--draws", 1)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "choose another with --out" in result.stderr
+    assert (place / "runs").read_text() == "not a folder\n"
