@@ -6,13 +6,15 @@ import json
 import re
 import shlex
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from cifar_report.cli.main import main
 from tests.analyzer.failing_networks import FUNCTIONAL
+from tests.cli.program import call
+
+run = partial(call, "check")
 
 ROOT = Path(__file__).parents[2]
 FIELD = ("--require", "rf > 50", "--require", "params < 40k", "--require", "test_accuracy >= 80")
@@ -23,10 +25,6 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.py").write_text(FUNCTIONAL, encoding="utf-8")
     return "model.py"
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["check", *arguments])
 
 
 def test_the_table_is_followed_by_proposals_with_a_diff_that_applies(model: str):
@@ -77,9 +75,7 @@ def test_what_cannot_be_met_is_said_with_the_change_that_comes_nearest(model: st
 
 
 def test_a_format_without_a_place_for_advice_is_wrong_usage(model: str):
-    with pytest.raises(SystemExit) as caught:
-        main.main(["check", model, *FIELD, "--advise", "--format", "junit"])
-    assert caught.value.code == 2
+    assert run(model, *FIELD, "--advise", "--format", "junit").exit_code == 2
 
 
 def test_a_built_in_network_s_diff_names_its_file():
@@ -95,5 +91,5 @@ def test_the_readme_shows_what_is_printed(monkeypatch: pytest.MonkeyPatch):
         r"<!-- advice: cifar-report (.*?) -->\n```text\n(.*?)```\n<!-- /advice -->", text, re.DOTALL
     )
     assert block is not None
-    result = CliRunner().invoke(main, shlex.split(block[1]))
+    result = call(*shlex.split(block[1]))
     assert block[2] in result.stdout

@@ -3,16 +3,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+from functools import partial
 
 import pytest
-from click.testing import CliRunner, Result
 
 from cifar_report.analyzer import Analysis
-from cifar_report.cli.main import main
+from tests.cli.program import call
 
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["analyze", *arguments])
+run = partial(call, "analyze")
 
 
 def test_json_is_the_analysis_itself():
@@ -62,7 +60,7 @@ def test_another_input_gives_other_costs_and_the_same_parameters():
 
 
 def test_style_and_format_exclude_each_other():
-    result = CliRunner().invoke(main, ["analyze", "document_003", "--style", "tree", "--format", "json"])
+    result = call("analyze", "document_003", "--style", "tree", "--format", "json")
     assert result.exit_code != 0
 
 

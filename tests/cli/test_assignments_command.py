@@ -2,18 +2,16 @@ from __future__ import annotations
 
 import re
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from cifar_report.analyzer.assignments import assignment_ids, load_assignment
 from cifar_report.analyzer.constraints import parse_constraint
-from cifar_report.cli.main import main
+from tests.cli.program import call
 
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["assignments", *arguments])
+run = partial(call, "assignments")
 
 
 @pytest.mark.parametrize("name", assignment_ids())
@@ -28,7 +26,7 @@ def test_a_new_file_is_an_assignment_that_a_network_can_be_checked_by(tmp_path):
     path = tmp_path / "mine.toml"
     assert run("new", str(path)).exit_code == 0
     assert load_assignment(str(path)).id == "mine"
-    result = CliRunner().invoke(main, ["check", "document_003", "--assignment", str(path)])
+    result = call("check", "document_003", "--assignment", str(path))
     assert result.exit_code == 0
 
 

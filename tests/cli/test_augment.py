@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from PIL import Image
 
-from cifar_report.cli.main import main
+from tests.cli.program import call
+
+run = partial(call, "augment")
 
 CLASSIC = [
     "HorizontalFlip(p=0.3)",
@@ -33,10 +35,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "mine.toml").write_text("\n".join([*lines, f"augmentation = {json.dumps(CLASSIC)}"]))
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def run(*arguments: str | int) -> Result:
-    return CliRunner().invoke(main, ["augment", *map(str, arguments)])
 
 
 def table(*arguments: str | int) -> dict[str, object]:

@@ -1,23 +1,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from cifar_report.cli.main import main
+from tests.cli.program import call
 
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["check", *arguments])
-
-
-def code(*arguments: str) -> int:
-    """Run the program as a shell would, so that errors become exit codes."""
-    with pytest.raises(SystemExit) as caught:
-        main.main(["check", *arguments])
-    return int(caught.value.code)
+run = partial(call, "check")
 
 
 def test_document_003_meets_its_two_bounds():
@@ -95,15 +86,14 @@ def test_results_go_to_the_file_and_talk_to_standard_error(tmp_path: Path):
         (["--max-params", "1k", "--format", "yaml"], "'yaml' is not one of"),
     ],
 )
-def test_wrong_usage_says_what_is_wrong(arguments, message, capsys):
-    status = code("document_003", *arguments)
-    error = capsys.readouterr().err
-    assert "Traceback" not in error
+def test_wrong_usage_says_what_is_wrong(arguments, message):
+    result = run("document_003", *arguments)
+    assert "Traceback" not in result.stderr
     if message is None:  # a network for images gets something else: it is the network that can't run
-        assert status == 3
+        assert result.exit_code == 3
     else:
-        assert status == 2
-        assert message in error
+        assert result.exit_code == 2
+        assert message in result.stderr
 
 
 HEADER = """
@@ -130,16 +120,15 @@ FAULTY = {
 
 
 @pytest.mark.parametrize("fault", FAULTY)
-def test_a_network_that_cannot_run_is_exit_code_3(fault, tmp_path, capsys):
+def test_a_network_that_cannot_run_is_exit_code_3(fault, tmp_path):
     body, word = FAULTY[fault]
     path = tmp_path / "net.py"
     path.write_text(HEADER + body + "\n")
-    status = code(str(path), "--max-params", "1k")
-    captured = capsys.readouterr()
-    assert status == 3
-    assert captured.out == ""
-    assert word in captured.err
-    assert "Traceback" not in captured.err
+    result = run(path, "--max-params", "1k")
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    assert word in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_network_that_prints_does_not_disturb_the_result(tmp_path):

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from click.testing import CliRunner, Result
 
 from cifar_report.analyzer.constraints import Verdict
-from cifar_report.cli.main import main
 from cifar_report.cli.verdict_github import annotate
 from cifar_report.cli.verdict_junit import junit
+from tests.cli.program import call
 
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["check", *arguments])
+run = partial(call, "check")
 
 
 def made(state: str, text: str = "rf > 3", evidence: str = "") -> Verdict:

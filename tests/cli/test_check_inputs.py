@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from cifar_report.cli.main import main
+from tests.cli.program import call
 
 GRAY = """
 from torch import nn
@@ -21,7 +20,7 @@ class Net(nn.Sequential):
 
 def shape(*arguments: str) -> list[int]:
     """Return the image that a check was made for."""
-    result = CliRunner().invoke(main, ["check", *arguments, "--format", "json"])
+    result = call("check", *arguments, "--format", "json")
     assert result.exit_code in (0, 1, 4), result.output
     found: list[int] = json.loads(result.stdout)["input_shape"]
     return found

@@ -10,9 +10,8 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from cifar_report.cli.main import main
+from tests.cli.program import call
 
 MODEL = """
 from torch import nn
@@ -88,8 +87,7 @@ def by_settings_and_assignment(project: Path) -> list[str]:
 
 @pytest.mark.parametrize("place", [by_option, by_assignment, by_settings, by_settings_and_assignment])
 def test_every_metric_is_judged_alike_wherever_it_stands(project: Path, place) -> None:
-    arguments = ["check", "model.py", *place(project), "--format", "json"]
-    result = CliRunner().invoke(main, arguments)
+    result = call("check", "model.py", *place(project), "--format", "json")
     verdicts = json.loads(result.stdout)["verdicts"]
     assert {row["constraint"]: (row["state"], row["measured"]) for row in verdicts} == EXPECTED
     assert [row["constraint"] for row in verdicts] == list(EXPECTED)
@@ -109,7 +107,7 @@ def test_every_metric_is_judged_alike_wherever_it_stands(project: Path, place) -
 )
 @pytest.mark.parametrize("place", ["option", "assignment", "settings"])
 def test_a_mistake_gets_a_caret_below_it_and_exit_code_2_wherever_it_stands(
-    project: Path, capsys, place: str, written: str, caret: str, message: str
+    project: Path, place: str, written: str, caret: str, message: str
 ) -> None:
     arguments = ["--require", written] if place == "option" else []
     if place == "assignment":
@@ -118,10 +116,9 @@ def test_a_mistake_gets_a_caret_below_it_and_exit_code_2_wherever_it_stands(
         arguments = ["--assignment", "mine.toml"]
     if place == "settings":
         (project / "pyproject.toml").write_text(f"[tool.cifar-report]\nrequire = [{json.dumps(written)}]\n")
-    with pytest.raises(SystemExit) as caught:
-        main.main(["check", "model.py", *arguments])
-    assert caught.value.code == 2
-    lines = capsys.readouterr().err.splitlines()
+    result = call("check", "model.py", *arguments)
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
     place_of_text = lines.index(f"  {written}")
     assert lines[place_of_text + 1] == f"  {caret}"
     assert message in "\n".join(lines)

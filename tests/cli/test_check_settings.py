@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from cifar_report.cli.main import main
+from tests.cli.program import call
 
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["check", *arguments])
-
-
-def code(*arguments: str) -> int:
-    """Run the program as a shell would, so that errors become exit codes."""
-    with pytest.raises(SystemExit) as caught:
-        main.main(["check", *arguments])
-    return int(caught.value.code)
+run = partial(call, "check")
 
 
 def test_a_projects_settings_name_network_input_and_constraints_and_it_is_said(project):
@@ -56,13 +47,15 @@ def test_the_nearest_file_with_the_table_counts(project):
         ("", "there is nothing to check"),
     ],
 )
-def test_wrong_settings_say_what_and_where(project, table, message, capsys):
+def test_wrong_settings_say_what_and_where(project, table, message):
     project(table)
-    assert code("document_003") == 2
-    assert message in capsys.readouterr().err
+    result = run("document_003")
+    assert result.exit_code == 2
+    assert message in result.stderr
 
 
-def test_without_a_network_the_settings_are_named(project, capsys):
+def test_without_a_network_the_settings_are_named(project):
     project('require = ["rf > 3"]')
-    assert code() == 2
-    assert "there is no network to check" in capsys.readouterr().err
+    result = run()
+    assert result.exit_code == 2
+    assert "there is no network to check" in result.stderr

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 from cifar_report.analyzer import analyze
 from cifar_report.analyzer.comparison import Figure, Row, compare
-from cifar_report.cli.main import main
 from cifar_report.models.registry import build
+from tests.cli.program import call
+
+run = partial(call, "compare")
 
 UNKNOWN = """
 import torch
@@ -24,10 +26,6 @@ class Net(nn.Module):
     def forward(self, x):
         return torch.geqrf(self.conv(x))[0]
 """
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["compare", *arguments])
 
 
 def rows(*arguments: str) -> dict[str, Any]:
@@ -105,8 +103,7 @@ def test_the_input_is_the_same_for_all() -> None:
     assert all(a < b for a, b in zip(small, large, strict=True))
 
 
-def test_one_network_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main.main(["compare", "document_003"])
-    assert caught.value.code == 2
-    assert "analyze document_003" in capsys.readouterr().err
+def test_one_network_is_wrong_usage() -> None:
+    result = run("document_003")
+    assert result.exit_code == 2
+    assert "analyze document_003" in result.stderr

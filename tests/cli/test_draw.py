@@ -1,18 +1,16 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from PIL import Image
 
-from cifar_report.cli.main import main
+from tests.cli.program import call
 
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, ["draw", *map(str, arguments)])
+run = partial(call, "draw")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,11 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from cifar_report.cli.main import main
 from cifar_report.models import registry
-from tests.cli.trainings import FAST, NETWORK, call, write_colours
+from tests.cli.program import call
+from tests.cli.trainings import FAST, NETWORK, write_colours
 
-
-def code(*arguments: str) -> int:
-    """Run the program as a shell would, so that errors become exit codes."""
-    with pytest.raises(SystemExit) as caught:
-        main.main([*arguments])
-    return int(caught.value.code)
+evaluate = partial(call, "evaluate")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +27,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("evaluate")
     (place / "net.py").write_text(NETWORK)
     write_colours(place / "colours")
-    result = call(place / "net.py", "--data", place / "colours", "--epochs", 2, *FAST, "--flip-test",
+    result = call("train", place / "net.py", "--data", place / "colours", "--epochs", 2, *FAST, "--flip-test",
                   "--out", place / "run")  # fmt: skip
     assert result.exit_code == 0, result.output
     return place / "run"
@@ -41,7 +37,7 @@ def again(run: Path, *arguments: object, weights: Path | None = None) -> Result:
     """Evaluate the run's network on its data."""
     given = (run.parent / "net.py", "--data", run.parent / "colours")
     file = weights or run / "checkpoint.safetensors"
-    return call(*given, "--weights", file, *arguments, command="evaluate")
+    return evaluate(*given, "--weights", file, *arguments)
 
 
 def figures(run: Path, *arguments: object) -> dict[str, object]:
@@ -104,40 +100,37 @@ def test_weights_from_elsewhere_take_the_datas_own_normalisation_and_say_so(
         assert "doesn't say how its images were normalised" in result.stderr
 
 
-def test_weights_for_other_classes_are_refused(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_weights_for_other_classes_are_refused(run: Path, tmp_path: Path) -> None:
     with safe_open(run / "checkpoint.safetensors", framework="pt") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - no mapping
         said = json.loads(opened.metadata()["cifar-report"])
     said["classes"] = said["classes"][::-1]
     save_file(tensors, tmp_path / "other.safetensors", metadata={"cifar-report": json.dumps(said)})
-    arguments = ("evaluate", str(run.parent / "net.py"), "--data", str(run.parent / "colours"), "--weights")
-    assert code(*arguments, str(tmp_path / "other.safetensors")) == 2
-    assert "in another order" in capsys.readouterr().err
+    result = again(run, weights=tmp_path / "other.safetensors")
+    assert result.exit_code == 2
+    assert "in another order" in result.stderr
     save_file(tensors, tmp_path / "strange.safetensors", metadata={"cifar-report": "{}"})
-    assert code(*arguments, str(tmp_path / "strange.safetensors")) == 2
-    assert "newer version" in capsys.readouterr().err
+    result = again(run, weights=tmp_path / "strange.safetensors")
+    assert result.exit_code == 2
+    assert "newer version" in result.stderr
 
 
-def test_without_weights_the_networks_that_have_some_are_named(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert code("evaluate", str(run.parent / "net.py"), "--data", str(run.parent / "colours")) == 2
-    said = capsys.readouterr().err
-    assert "without trained weights" in said
-    assert all(name in said for name in registry.names() if registry.weights(name))
-    assert "checkpoint.safetensors" in said
+def test_without_weights_the_networks_that_have_some_are_named(run: Path) -> None:
+    result = evaluate(run.parent / "net.py", "--data", run.parent / "colours")
+    assert result.exit_code == 2
+    assert "without trained weights" in result.stderr
+    assert all(name in result.stderr for name in registry.names() if registry.weights(name))
+    assert "checkpoint.safetensors" in result.stderr
 
 
-def test_weights_of_another_network_are_its_error(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    weights = str(run / "checkpoint.safetensors")
-    assert code("evaluate", "residual", "--data", "digits", "--weights", weights) == 3
-    assert "level1" in capsys.readouterr().err
+def test_weights_of_another_network_are_its_error(run: Path) -> None:
+    result = evaluate("residual", "--data", "digits", "--weights", run / "checkpoint.safetensors")
+    assert result.exit_code == 3
+    assert "level1" in result.stderr
 
 
-def test_mirror_images_of_digits_are_other_signs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    weights = str(run / "checkpoint.safetensors")
-    arguments = ("evaluate", str(run.parent / "net.py"), "--weights", weights)
-    assert code(*arguments, "--data", "digits", "--flip-test") == 2
-    assert "other signs" in capsys.readouterr().err
+def test_mirror_images_of_digits_are_other_signs(run: Path) -> None:
+    weights = run / "checkpoint.safetensors"
+    result = evaluate(run.parent / "net.py", "--weights", weights, "--data", "digits", "--flip-test")
+    assert result.exit_code == 2
+    assert "other signs" in result.stderr

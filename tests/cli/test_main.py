@@ -12,11 +12,12 @@ from types import ModuleType
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from cifar_report.analyzer.errors import ModelError, UsageError
 from cifar_report.cli import console
-from cifar_report.cli.main import BROKEN_PIPE_EXIT, BUG_EXIT, COMMANDS, INTERRUPT_EXIT, Entry, main
+from cifar_report.cli.main import BROKEN_PIPE_EXIT, BUG_EXIT, COMMANDS, INTERRUPT_EXIT, Entry
+from tests.cli.program import call
 
 Probe = Callable[..., Result]
 
@@ -36,7 +37,7 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> Probe:
         module.__dict__["probe"] = command
         monkeypatch.setitem(sys.modules, "probe_of_main", module)
         monkeypatch.setitem(COMMANDS, "probe", Entry("probe_of_main:probe", "Probe."))
-        return CliRunner().invoke(main, ["probe", *arguments])
+        return call("probe", *arguments)
 
     return run
 
@@ -48,15 +49,11 @@ def raising(error: BaseException) -> Callable[[], object]:
     return action
 
 
-def invoke(*arguments: str) -> Result:
-    return CliRunner().invoke(main, list(arguments))
-
-
 # Finding a command
 
 
 def test_help_lists_every_command_in_the_order_of_use() -> None:
-    result = invoke("--help")
+    result = call("--help")
     assert result.exit_code == 0
     names = [line.split()[0] for line in result.stdout.partition("Commands:")[2].splitlines() if line]
     assert names == list(COMMANDS)
@@ -64,14 +61,14 @@ def test_help_lists_every_command_in_the_order_of_use() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_there_and_takes_verbose(name: str) -> None:
-    result = invoke(name, "--help")
+    result = call(name, "--help")
     assert result.exit_code == 0, result.stderr
     assert f"cifar-report {name}" in result.stdout
     assert "--verbose" in result.stdout
 
 
 def test_no_command_prints_the_help_to_standard_error() -> None:
-    result = invoke()
+    result = call()
     assert result.exit_code == 2
     assert result.stdout == ""
     assert "Commands:" in result.stderr
@@ -88,7 +85,7 @@ def test_no_command_prints_the_help_to_standard_error() -> None:
     ],
 )
 def test_a_wrong_command_names_the_nearest(arguments: list[str], said: str) -> None:
-    result = invoke(*arguments)
+    result = call(*arguments)
     assert result.exit_code == 2
     assert result.stdout == ""
     assert said in result.stderr
@@ -98,7 +95,7 @@ def test_a_wrong_command_names_the_nearest(arguments: list[str], said: str) -> N
 def test_version_is_the_installed_one() -> None:
     from importlib.metadata import version
 
-    assert invoke("--version").stdout.split()[-1] == version("cifar-report")
+    assert call("--version").stdout.split()[-1] == version("cifar-report")
 
 
 # Failures

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
 
 from cifar_report.analyzer import analyze
 from cifar_report.analyzer.errors import ModelError
 from cifar_report.analyzer.load import load_model
-from cifar_report.cli.main import main
+from tests.cli.program import call
 
 NET = """
 import torch
@@ -44,12 +43,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
-
-
 def macs(*arguments: str) -> int:
-    result = run("analyze", *arguments, "--format", "json", "--input", "3,8,8")
+    result = call("analyze", *arguments, "--format", "json", "--input", "3,8,8")
     assert result.exit_code == 0, result.stderr
     return int(json.loads(result.stdout)["totals"]["macs"])
 
@@ -60,14 +55,14 @@ def test_weights_decide_which_way_a_network_goes_that_asks_for_their_values() ->
     torch.save({"state_dict": state}, "weights.pt")
     assert macs("net.py") == 3 * 64
     assert macs("net.py", "--weights", "weights.pt") == 27 * 36
-    said = run("check", "net.py", "--max-params", "100", "--weights", "weights.pt")
+    said = call("check", "net.py", "--max-params", "100", "--weights", "weights.pt")
     assert said.exit_code == 0
     assert "weights.pt: 5 tensors fit the network, taken from 'state_dict'" in said.stderr
 
 
 def test_weights_that_do_not_fit_end_with_3_and_are_named() -> None:
     torch.save({"gate": torch.ones(2)}, "weights.pt")
-    result = run("check", "net.py", "--max-params", "100", "--weights", "weights.pt")
+    result = call("check", "net.py", "--max-params", "100", "--weights", "weights.pt")
     assert result.exit_code == 3
     assert "4 missing: small.weight, small.bias, large.weight, large.bias" in result.stderr
     assert "1 another shape: gate: file [2], network []" in result.stderr
@@ -77,7 +72,7 @@ def test_weights_that_do_not_fit_end_with_3_and_are_named() -> None:
 def test_a_weights_file_that_is_none_is_wrong_usage(folder: Path) -> None:
     (folder / "weights.pt").write_text("none")
     for name in ("weights.pt", "missing.pt"):
-        assert run("analyze", "net.py", "--weights", name).exit_code == 2
+        assert call("analyze", "net.py", "--weights", name).exit_code == 2
 
 
 def test_a_repositorys_network_gets_values_when_its_forward_asks_for_them() -> None:
@@ -86,6 +81,6 @@ def test_a_repositorys_network_gets_values_when_its_forward_asks_for_them() -> N
     with pytest.raises(ModelError, match="meta"), loaded.running():
         analyze(loaded.module, (3, 8, 8))
     assert macs(name) == 3 * 64
-    result = run("check", name, "--max-params", "100")
+    result = call("check", name, "--max-params", "100")
     assert result.exit_code == 0, result.stderr
     assert result.stderr.count("ran the code of someone/nets:main") == 1

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from click.testing import CliRunner, Result
+from click.testing import Result
 from PIL import Image
 
-from cifar_report.cli.main import main
+from tests.cli import program
 
 NETWORK = """
 from torch import nn
@@ -37,8 +37,8 @@ def write_colours(root: Path) -> None:
 
 
 def call(*arguments: object, command: str = "train") -> Result:
-    """Call a command as from the command line."""
-    return CliRunner().invoke(main, [command, *map(str, arguments)])
+    """Call a command that trains, or another."""
+    return program.call(command, *arguments)
 
 
 def train(*arguments: object, command: str = "train") -> Result:
