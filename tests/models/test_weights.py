@@ -47,7 +47,9 @@ def test_every_file_of_weights_has_its_card(name: str) -> None:
     passport = read_passport(weights(name))
     assert passport is not None
     assert card.startswith("---\n")
-    assert re.search(rf"after {passport.epochs} epochs", card)
+    trained = re.search(r"after (\d+) epochs(?: that followed (\d+) of an earlier run)?, seed", card)
+    assert trained
+    assert passport.epochs == sum(map(int, filter(None, trained.groups())))
     assert f"| Parameters | **{sum(p.numel() for p in registry.build(name).parameters()):,}** |" in card
 
 
@@ -87,4 +89,5 @@ def test_the_table_says_what_the_cards_say() -> None:
         assert f"| Parameters | **{params}** |" in card
         assert f"| Test accuracy | **{accuracy} %** |" in card
         assert re.search(rf"before global pooling {field}( px|$|,| \|)", card)
-        assert f"after {epochs} epochs" in card
+        before, _, last = epochs.rpartition(" + ")
+        assert f"after {last} epochs" + (f" that followed {before} " if before else ", seed") in card
