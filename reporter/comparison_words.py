@@ -139,7 +139,7 @@ def _figures(runs: Sequence[Facts], names: Sequence[str]) -> Table:
         row("Parameters", lambda facts: count(facts.run.analysis.totals.params)),
         row("MACs", lambda facts: millions(facts.run.analysis.totals.macs, "")),
         row("Receptive field", lambda f: field_pixels(f.run.analysis.totals.receptive_field.output)),
-        row("Epochs done", lambda facts: f"{len(facts.run.history):,} of {facts.run.config.epochs:,}"),
+        row("Epochs done", _epochs),
         row("Seed", lambda facts: str(facts.run.config.seed)),
         row("Training time", lambda f: duration(sum(epoch.seconds for epoch in f.run.history))),
         row("SHA-256 of the weights, first 12", lambda f: (f.weights_sha256 or NOT_MEASURED)[:12]),
@@ -163,6 +163,12 @@ def _best(facts: Facts) -> str:
     if metrics is None:
         return NOT_MEASURED
     return f"{percent(metrics.best_accuracy)}, epoch {metrics.best_epoch}, on {metrics.best_on} images"
+
+
+def _epochs(facts: Facts) -> str:
+    config = facts.run.config
+    before = f", {config.epochs_before:,} before" if config.epochs_before else ""
+    return f"{len(facts.run.history):,} of {config.epochs:,}{before}"
 
 
 def _calibration_error(facts: Facts) -> str:

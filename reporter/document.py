@@ -123,7 +123,7 @@ def _subtitle(facts: Facts) -> str:
         return f"{parameters} parameters; test accuracy not measured, because the run is not complete."
     return (
         f"{percent(metrics.accuracy)} on {metrics.count:,} test images with {parameters} parameters,"
-        f" after {config.epochs:,} epochs, seed {config.seed}."
+        f" after {training.trained(config)}, seed {config.seed}."
     )
 
 
@@ -193,6 +193,11 @@ def _limits(facts: Facts) -> tuple[str, ...]:
     ]
     if not facts.run.analysis.totals.receptive_field.output.uniform:
         limits.append("The receptive field differs from unit to unit; the largest is given.")
+    if config.start:
+        limits.append(
+            f"The training began with what {one_line(config.start['run'])} had learnt; its own"
+            " report tells how that was trained."
+        )
     if config.data.note:
         limits.append(f"The images are not the original ones: {one_line(config.data.note)}.")
     return tuple(limits)

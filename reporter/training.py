@@ -46,7 +46,13 @@ def _state(run: Run) -> str:
             f"Not complete: {done:,} of {plural(planned, 'epoch')} done in {duration(seconds)},"
             " and the final evaluation is missing."
         )
-    return f"Complete: {plural(planned, 'epoch')} in {duration(seconds)}."
+    return f"Complete: {trained(run.config)} in {duration(seconds)}."
+
+
+def trained(config: RunConfig) -> str:
+    """Return for how long a network was trained by the end of its run."""
+    epochs, before = plural(config.epochs, "epoch"), config.epochs_before
+    return f"{epochs} that followed {before:,} of an earlier run" if before else epochs
 
 
 def _hyperparameters(run: Run) -> Table:

@@ -70,9 +70,8 @@ def begin_with(module: nn.Module, run: Run, data: DataFacts) -> dict[str, Any]:
     Raises:
         UsageError, ModelError: as `take_weights` does.
     """
-    before = run.config.start["epochs"] if run.config.start else 0
     return {
         "run": str(run.folder),
         "weights": take_weights(module, run, data, "be begun with"),
-        "epochs": run.config.epochs + before,
+        "epochs": run.config.epochs_before + run.config.epochs,
     }

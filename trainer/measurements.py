@@ -16,7 +16,8 @@ def measurements(run: Run) -> dict[str, object]:
         "test_accuracy": run.metrics.accuracy,
         # Epochs that were judged on validation images have no test accuracy: then it isn't measured.
         **({"test_accuracy.history": tested} if len(tested) == len(run.history) else {}),
-        "epochs": float(len(run.history)),
+        # Those of a run before are as much part of the training as if it had been one run.
+        "epochs": float(run.config.epochs_before + len(run.history)),
         "device": run.config.device,
         "augmentation": [asdict(row) for row in run.augmentation.transforms] if run.augmentation else [],
     }

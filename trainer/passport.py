@@ -33,13 +33,19 @@ class Passport:
     std: tuple[float, ...]
     """What they are then divided by."""
     epochs: int
+    """In all: those of a run that its own began with are counted."""
 
     @classmethod
     def of(cls, config: RunConfig) -> Passport:
         """Return that of a run's weights."""
         data = config.data
         return cls(
-            config.model, data.name, data.classes, tuple(config.mean), tuple(config.std), config.epochs
+            config.model,
+            data.name,
+            data.classes,
+            tuple(config.mean),
+            tuple(config.std),
+            config.epochs_before + config.epochs,
         )
 
     def header(self) -> dict[str, str]:

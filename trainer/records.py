@@ -111,6 +111,11 @@ class RunConfig:
     schema_version: int = SCHEMA_VERSION
 
     @property
+    def epochs_before(self) -> int:
+        """Epochs that the run's first weights had been trained for, by all runs before."""
+        return self.start["epochs"] if self.start else 0
+
+    @property
     def mean(self) -> Sequence[float]:
         """What is subtracted from the images' levels in 0..1, per channel."""
         return self.normalize["mean"] if self.normalize else self.data.mean

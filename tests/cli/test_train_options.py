@@ -155,13 +155,22 @@ def test_one_batch_is_learnt_by_heart_and_nothing_is_written(place):
 
 def test_a_run_begins_with_the_weights_of_another(place):
     assert train("--out", "first").exit_code == 0
-    result = train("--start", "first", "--out", "second", command="train-and-report")
-    assert result.exit_code == 0, result.stderr
+    result = train(
+        "--start", "first", "--out", "second", "--require", "epochs <= 3", command="train-and-report"
+    )
+    assert result.exit_code == 1, result.stderr
+    assert "not met      epochs <= 3  measured 4" in result.stdout
     config = read_run(place / "second").config
     assert (config.start["run"], config.start["epochs"]) == ("first", 2)
     assert "--start first" in config.command
-    assert "| Begun with: epochs | 2 |" in (place / "second" / "README.md").read_text()
-    assert call("--resume", "second").exit_code == 0
+    readme = (place / "second" / "README.md").read_text()
+    assert "after 2 epochs that followed 2 of an earlier run, seed 0" in readme
+    assert "| Begun with: epochs | 2 |" in readme
+    assert "began with what first had learnt" in readme
+    page = call("first", "second", "--out", "both", command="report")
+    assert page.exit_code == 0, page.stderr
+    assert "| 2 of 2 | 2 of 2, 2 before |" in (place / "both" / "README.md").read_text()
+    assert "second is complete" in call("--resume", "second").stderr
 
 
 def test_a_run_can_not_begin_with_what_is_no_run(place):

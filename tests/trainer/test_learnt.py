@@ -10,7 +10,9 @@ from torch import nn
 from cifar_report.analyzer.errors import ModelError, UsageError
 from cifar_report.trainer.fit import resume, train
 from cifar_report.trainer.learnt import begin_with
+from cifar_report.trainer.measurements import measurements
 from cifar_report.trainer.options import Options
+from cifar_report.trainer.passport import read_passport
 from cifar_report.trainer.run import read_run
 from cifar_report.trainer.teacher import make_teacher
 
@@ -88,6 +90,8 @@ def test_epochs_before_a_run_are_added_up(fit, learnt, make_network, tmp_path):
     module = make_network()
     second = fit(tmp_path / "second", module, start=begin_with(module, learnt, learnt.config.data))
     assert begin_with(make_network(), second, second.config.data)["epochs"] == 6 + 3
+    assert measurements(second)["epochs"] == 6 + 3
+    assert read_passport(second.folder / "checkpoint.safetensors").epochs == 6 + 3
 
 
 def test_a_run_that_was_begun_with_another_goes_on_without_it(
