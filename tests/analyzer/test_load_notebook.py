@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from cifar_report.analyzer import analyze
-from cifar_report.analyzer.errors import ModelError, Problem, UsageError
-from cifar_report.analyzer.load import LoadedModel, load_model
+from cifar_report.analyzer.errors import ModelError, UsageError
+from cifar_report.analyzer.load import load_model
+from tests.analyzer.loading import params, refused
 
 Write = Callable[..., str]
 
@@ -47,17 +48,6 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 
     yield writer
     assert not Path("was_run").exists()
-
-
-def refused(spec: str, kind: type[Problem] = ModelError) -> str:
-    with pytest.raises(kind) as caught:
-        load_model(spec)
-    assert type(caught.value) is kind
-    return str(caught.value)
-
-
-def params(loaded: LoadedModel) -> int:
-    return sum(p.numel() for p in loaded.module.parameters())
 
 
 # What is taken

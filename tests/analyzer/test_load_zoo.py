@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import urllib.error
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,17 +15,12 @@ import torch
 import torchvision
 
 from cifar_report.analyzer import analyze
-from cifar_report.analyzer.errors import ModelError, Problem, UsageError
+from cifar_report.analyzer.errors import ModelError, UsageError
 from cifar_report.analyzer.load import load_model
+from tests.analyzer import loading
 
 SEGMENTATION = torchvision.models.segmentation.fcn_resnet50
-
-
-def refused(spec: str, kind: type[Problem]) -> str:
-    with pytest.raises(kind) as caught:
-        load_model(spec, values=False)
-    assert type(caught.value) is kind
-    return str(caught.value)
+refused = partial(loading.refused, values=False)
 
 
 def params(spec: str) -> int:
