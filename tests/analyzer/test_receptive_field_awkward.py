@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,17 +9,7 @@ from torch.nn import functional as F
 
 from cifar_report.analyzer import analyze
 from tests.analyzer import oracles, our_fields
-
-
-class Function(nn.Module):
-    """A function as a module."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.function(x)
+from tests.analyzer.functions import Function
 
 
 def shifted_beside_itself(x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torchvision import ops
 
 from cifar_report.analyzer import analyze
 from tests.analyzer import oracles, our_fields
-from tests.analyzer.test_receptive_field_awkward import Function
+from tests.analyzer.functions import Function
 
 SHAPE = (2, 16, 12)
 

@@ -14,19 +14,9 @@ from torch.nn import functional as F
 from cifar_report.analyzer import analyze
 from cifar_report.analyzer.analysis import InputSpec
 from tests.analyzer import oracles, our_fields
+from tests.analyzer.functions import Function
 
 Forward = Callable[[Tensor], Any]
-
-
-class Function(nn.Module):
-    """A function as a network; what the function makes, it makes anew on each call."""
-
-    def __init__(self, function: Forward) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Any:
-        return self.function(x)
 
 
 def seeded(*shape: int) -> Tensor:
