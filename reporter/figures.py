@@ -18,6 +18,7 @@ from cifar_report.reporter import (
     field_pictures_effective,
     field_pictures_geometry,
     network_graph_svg,
+    network_graph_texts,
     photo_grids,
     text_plots,
 )
@@ -161,7 +162,7 @@ def _network_plans(facts: Facts) -> Iterator[Plan]:
         yield Plan(
             "diagram",
             ".svg",
-            network_graph_svg.describe(network_graph(analysis)),
+            network_graph_texts.describe(network_graph(analysis)),
             "The network's layers and what flows between them",
             lambda theme: network_graph_svg.network_svg(analysis, scheme=theme.name),
         )

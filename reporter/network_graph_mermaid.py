@@ -6,25 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cifar_report.reporter.network_graph import LIMIT, network_graph
+from cifar_report.reporter.network_graph_style import COLOURS
 from cifar_report.reporter.network_graph_words import field_words, shape_words
 from cifar_report.reporter.wording import TIMES, count, one_line
 
 if TYPE_CHECKING:
     from cifar_report.analyzer.analysis import Analysis
     from cifar_report.reporter.network_graph import GraphNode
+    from cifar_report.reporter.network_graph_words import Kind
 
-# Text and fill are both given, so that a page's dark mode can't make one of them unreadable.
-_STYLES = {
-    "input": "fill:#f0f2f5,stroke:#59636e",
-    "convolution": "fill:#e6f1fa,stroke:#0072b2",
-    "linear": "fill:#e3f4ee,stroke:#00795a",
-    "pooling": "fill:#fdf0de,stroke:#b06000",
-    "attention": "fill:#fbe7ee,stroke:#b0306a",
-    "join": "fill:#f1eafa,stroke:#7a4fb5",
-    "block": "fill:#eef0ff,stroke:#4450a8,stroke-width:3px",
-    "other": "fill:#f4f5f6,stroke:#8c959f",
-}
-_INK = "color:#1f2328"
 _MEANT = frozenset(" .,:/()+-=…" + TIMES)
 
 
@@ -36,9 +26,16 @@ def network_mermaid(analysis: Analysis, *, limit: int = LIMIT) -> str:
         "flowchart TD",
         *(f"    n{place}[{_quoted(node)}]:::{_class(node)}" for place, node in enumerate(graph.nodes)),
         *(f"    n{source} --> n{target}" for source, target in graph.edges),
-        *(f"    classDef {kind}Kind {_STYLES[kind]},{_INK}" for kind in used),
+        *(f"    classDef {kind}Kind {_style(kind)}" for kind in used),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _style(kind: Kind) -> str:
+    # Text and fill are both given, so that a page's dark mode can't make one of them unreadable.
+    colours = COLOURS["light"]
+    edge = f"stroke:{colours[f'{kind}-edge']}" + (",stroke-width:3px" if kind == "block" else "")
+    return f"fill:{colours[f'{kind}-fill']},{edge},color:{colours['ink']}"
 
 
 def _class(node: GraphNode) -> str:
