@@ -37,6 +37,8 @@ LONGEST = 16384
 """Of an image that fields are looked for on [px]."""
 GATED = 512
 """Of one that squeeze-and-excitation sees whole, however long it is [px]."""
+POOLED = 4096
+"""Of one with a branch of global pooling, which always sees it whole [px]; its other fields end on it."""
 DIVERSE = {
     "resnet18": "residual", "squeezenet1_1": "fire", "shufflenet_v2_x0_5": "channel shuffle",
     "mobilenet_v3_small": "squeeze-and-excitation", "mobilenet_v2": "depthwise", "googlenet": "inception",
@@ -129,8 +131,8 @@ def layers_row(name: str, kind: str) -> list[str]:
     for change in (lambda network: network, widened):
         network: nn.Module = change(build(name))
         names = windows_of(network)
-        sees_all = bool(gates(network)) or name.startswith("deeplab")
-        seen += compare(network, names, thin(name), longest=GATED if sees_all else LONGEST)
+        longest = GATED if gates(network) else POOLED if name.startswith("deeplab") else LONGEST
+        seen += compare(network, names, thin(name), longest=longest)
     equal = sum(one.equal for one in seen)
     clipped = sum(one.clipped for one in seen)
     verdict = "all" if equal == len(seen) else str(equal)
