@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cifar_report.analyzer.errors import UsageError
-from cifar_report.cli.console import rendered, result_console, talk, write_file, write_result
+from cifar_report.cli.console import (
+    prints_to_stderr,
+    rendered,
+    result_console,
+    talk,
+    write_file,
+    write_result,
+)
 from cifar_report.cli.options import back_end_option, format_option
 
 if TYPE_CHECKING:
@@ -77,7 +84,6 @@ def augment(
     if out and out.suffix.lower() != ".png":
         raise UsageError(f"the picture can't be written as {out}", expected="a file that ends in .png")
     from cifar_report.cli.progress import showing
-    from cifar_report.cli.training import prints_to_stderr
     from cifar_report.trainer.augment_source import load_pipeline
     from cifar_report.trainer.augment_table import tabulate
     from cifar_report.trainer.data import load_data

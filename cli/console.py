@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from cifar_report.analyzer.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console, RenderableType
 
 PLAIN_WIDTH = 120
@@ -50,6 +52,13 @@ def talk(message: str) -> None:
     """Print a remark to standard error."""
     sys.stderr.write(message.rstrip("\n") + "\n")
     sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def prints_to_stderr() -> Iterator[None]:
+    """Keep standard output for results, whatever the network prints in its forward."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
 
 
 def write_result(text: str | bytes, output: Path | None = None) -> None:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cifar_report.analyzer.errors import UsageError
-from cifar_report.cli.console import rendered, talk, write_result
+from cifar_report.cli.console import prints_to_stderr, rendered, talk, write_result
 from cifar_report.cli.options import device_option, format_option, output_option
-from cifar_report.cli.training import prints_to_stderr
 
 if TYPE_CHECKING:
     from cifar_report.trainer.images import ImageData

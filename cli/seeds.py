@@ -14,8 +14,9 @@ import click
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.console import talk
 from cifar_report.cli.interruption import interruptible
-from cifar_report.cli.training import request_of, resume_run, train_run, verdicts
+from cifar_report.cli.training import request_of, resume_run, train_run
 from cifar_report.cli.training_request import Request
+from cifar_report.cli.training_result import verdicts
 
 if TYPE_CHECKING:
     from cifar_report.analyzer.constraints import Verdict

@@ -8,9 +8,10 @@ import click
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.cli.seeds import several
-from cifar_report.cli.training import leads, run_training, summary, verdicts
+from cifar_report.cli.training import leads, run_training
 from cifar_report.cli.training_options import training_options
 from cifar_report.cli.training_request import Request
+from cifar_report.cli.training_result import summary, verdicts
 from cifar_report.cli.trials import is_trial
 
 EPILOG = """

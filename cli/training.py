@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import sys
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from cifar_report.analyzer.errors import UsageError
-from cifar_report.cli.console import talk
+from cifar_report.cli.console import prints_to_stderr, talk
 from cifar_report.cli.finished_runs import begun_with, teacher_asked, teacher_recorded
 from cifar_report.cli.interruption import interruptible
 from cifar_report.cli.training_command import command_of
@@ -23,7 +20,6 @@ from cifar_report.cli.training_options import BESIDE_RESUME
 from cifar_report.cli.training_request import Request
 
 if TYPE_CHECKING:
-    from cifar_report.analyzer.constraints import Verdict
     from cifar_report.trainer.claim import Claim
     from cifar_report.trainer.listen import Listener
     from cifar_report.trainer.options import Options
@@ -197,41 +193,6 @@ def resume_run(folder: Path, workers: int | None, listener: Listener, *, alone: 
             return resume(loaded.module, data, folder, listener, workers=workers, teacher=teacher, team=team)
 
 
-def summary(run: Run) -> str:
-    """Return the result in a few lines: accuracy, its count, and a line per constraint."""
-    metrics = run.metrics
-    if metrics is None:
-        raise ValueError(f"{run.folder} is not complete")
-    lines = [
-        f"test accuracy {metrics.accuracy:.2f} % ({metrics.correct:,} of {metrics.count:,} images), "
-        f"last epoch of {metrics.epoch}, {metrics.seconds:.0f} s",
-    ]
-    if metrics.best_epoch != metrics.epoch:
-        best = f"best epoch {metrics.best_epoch}: {metrics.best_accuracy:.2f} %"
-        lines.append(f"{best}, chosen on the {metrics.best_on} images")
-    if metrics.flip_test:
-        accuracy = f"{metrics.flip_test.accuracy:.2f} % ({metrics.flip_test.correct:,})"
-        lines.append(f"with mirror images {accuracy}, which is not the result")
-    return "\n".join([*lines, *(_verdict_line(verdict) for verdict in verdicts(run))])
-
-
-def verdicts(run: Run) -> tuple[Verdict, ...]:
-    """Judge a complete run by its constraints."""
-    from cifar_report.analyzer.constraints import judge, parse_constraint
-    from cifar_report.trainer.measurements import measurements
-
-    if run.metrics is None:
-        raise ValueError(f"{run.folder} is not complete")
-    constraints = [parse_constraint(text) for text in run.config.constraints]
-    return judge(constraints, run.analysis, measurements(run))
-
-
-def _verdict_line(verdict: Verdict) -> str:
-    measured = verdict.measured if verdict.measured is not None else "-"
-    margin = f"  margin {verdict.margin}" if verdict.margin is not None else ""
-    return f"{verdict.state:<12} {verdict.constraint}  measured {measured}{margin}"
-
-
 def _refuse_beside_resume(context: click.Context) -> None:
     """Raise for options that would make another run of the one that is resumed."""
     given = [
@@ -246,13 +207,6 @@ def _refuse_beside_resume(context: click.Context) -> None:
             expected="--resume RUN, and --workers if you like",
             hint="leave these out, or begin a new run without --resume",
         )
-
-
-@contextlib.contextmanager
-def prints_to_stderr() -> Iterator[None]:
-    """Keep standard output for results, whatever the network prints in its forward."""
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
 
 
 def slug(text: str) -> str:

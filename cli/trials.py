@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cifar_report.analyzer.errors import UsageError
-from cifar_report.cli.console import rendered, talk, write_result
+from cifar_report.cli.console import prints_to_stderr, rendered, talk, write_result
 from cifar_report.cli.finished_runs import begun_with, teacher_asked
-from cifar_report.cli.training import goals_of, leads, options_of, prints_to_stderr, slug
+from cifar_report.cli.training import goals_of, leads, options_of, slug
 from cifar_report.cli.training_request import Request
 
 if TYPE_CHECKING:
