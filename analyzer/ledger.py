@@ -7,15 +7,16 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from cifar_report.analyzer.aliases import Aliases
 from cifar_report.analyzer.graph import ModuleCall, Node, Trace, Value
-from cifar_report.analyzer.shapes import shape_of
+from cifar_report.analyzer.shapes import Shape, shape_of
 from cifar_report.analyzer.tree import Tree
 
 
@@ -54,6 +55,10 @@ class Ledger:
         """Values that left torch, for numpy say, so that what comes in afterwards may depend on them."""
         self.memory: dict[int, tuple[StorageWeakRef, Value]] = {}
         """On real tensors: what depends on the input, by address."""
+        if not real:
+            for tensor in (*trace.tree.parameters, *trace.tree.buffers):
+                if not is_lazy(tensor):
+                    self.new_constant(tensor)
 
     @cached_property
     def may_be_meta(self) -> bool:
@@ -61,10 +66,13 @@ class Ledger:
         tree = self.trace.tree
         return any(tensor.is_meta for tensor in (*tree.parameters, *tree.buffers))
 
-    def new_value(self, tensor: Tensor, producer: int, root: int | None = None) -> Value:
-        """Give a tensor that depends on the input its value."""
+    def new_value(
+        self, tensor: Tensor, producer: int, root: int | None = None, shape: Shape | None = None
+    ) -> Value:
+        """Give a tensor that depends on the input its value. Its shape is read unless it is known."""
         self.trace.value_count = number = self.trace.value_count + 1
-        value = Value(number, shape_of(tensor), tensor.dtype, producer, number if root is None else root)
+        shape = shape_of(tensor) if shape is None else shape
+        value = Value(number, shape, tensor.dtype, producer, number if root is None else root)
         self.mark(tensor, value)
         if self.real and root is None and tensor.layout == torch.strided:
             self.memory[tensor.data_ptr()] = (StorageWeakRef(tensor.untyped_storage()), value)  # type: ignore[no-untyped-call]  # untyped in torch
@@ -113,8 +121,6 @@ class Ledger:
         Raises:
             LostTensor: it holds what an operator made, in a form that only real tensors show.
         """
-        if type(tensor) is nn.Parameter and not self.real and not tensor.is_meta:
-            return self.new_constant(tensor)
         if is_functorch_wrapped_tensor(tensor):
             return self.value_of(get_unwrapped(tensor))  # vmap's operators work on what is inside
         if not self.real:

@@ -47,7 +47,9 @@ from cifar_report.analyzer.tree import Tree
 META = torch.device("meta")
 
 _dispatch_modes, _function_modes = torch._C._len_torch_dispatch_stack, torch._C._len_torch_function_stack
-_without_dispatch = torch._C._DisableTorchDispatch
+_exclude, _MODES = torch._C._dispatch_tls_set_dispatch_key_excluded, torch._C.DispatchKey.Python
+_SETTINGS = frozenset({int, float, bool, str, tuple, type(None)})
+"""What most arguments are that hold no tensors."""
 
 Rung = Literal["meta", "fake", "real"]
 
@@ -92,7 +94,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         value_of = self.ledger.value_of
         symbols: list[Any] = []
         for argument in arguments:
-            if isinstance(argument, Tensor):
+            if type(argument) in _SETTINGS:
+                symbols.append(argument)
+            elif isinstance(argument, Tensor):
                 value = value_of(argument)
                 inputs.append(value)
                 symbols.append(value)
@@ -163,8 +167,11 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         if shape is None:
             return None
         node = Node(len(self.trace.nodes), op.name, symbols, {}, (), call.index, inputs)
-        with _without_dispatch():
+        _exclude(_MODES, True)  # as torch's context manager does, in a tenth of the time
+        try:
             output = self.record_shape(node, op, shape, inputs[0].dtype, (x, *arguments))
+        finally:
+            _exclude(_MODES, False)
         call.inputs, call.outputs = (inputs[0],), node.outputs
         return output
 
@@ -238,7 +245,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             self.record(node, op, [target], "write")
         else:
             target = self.blank(shape, dtype)
-            self.record(node, op, [target])
+            self.record(node, op, [target], shape=shape)
         return target
 
     def blank(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -279,13 +286,20 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             self.record(node, op, tensors, effect)
         return result
 
-    def record(self, node: Node, op: Op, tensors: list[Tensor], effect: Effect = "new") -> None:
-        """Add a node, and give its output tensors their values."""
+    def record(
+        self,
+        node: Node,
+        op: Op,
+        tensors: list[Tensor],
+        effect: Effect = "new",
+        shape: tuple[int, ...] | None = None,
+    ) -> None:
+        """Add a node, and give its output tensors their values; `shape` is the only one's, where known."""
         ledger, source = self.ledger, node.args[0] if node.args else None
         node.index = index = len(self.trace.nodes)
         self.trace.nodes.append(node)
         if not isinstance(source, Value) or (effect == "new" and not op.view):
-            node.outputs = tuple([ledger.new_value(tensor, index) for tensor in tensors])
+            node.outputs = tuple([ledger.new_value(tensor, index, shape=shape) for tensor in tensors])
             return
         node.outputs = tuple([ledger.new_value(tensor, index, source.root) for tensor in tensors])
         if effect == "write":
