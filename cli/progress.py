@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from cifar_report.cli.console import talk, talk_console
 from cifar_report.trainer.listen import Listener, Step, epoch_line
-from cifar_report.trainer.records import Epoch
+from cifar_report.trainer.results import Epoch
 
 _REDRAW = 0.1
 """Shortest time between two drawings of the bar [s]."""

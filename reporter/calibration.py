@@ -9,7 +9,7 @@ from cifar_report.reporter.tables import Column, Table
 from cifar_report.reporter.wording import count, percent
 
 if TYPE_CHECKING:
-    from cifar_report.trainer.records import Bin, Metrics
+    from cifar_report.trainer.results import Bin, Metrics
 
 ABSENT = "not measured in this run"
 

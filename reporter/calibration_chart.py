@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from cifar_report.reporter import theme as themes
 from cifar_report.reporter.theme import Theme
 from cifar_report.reporter.wording import percent
-from cifar_report.trainer.records import Calibration
+from cifar_report.trainer.results import Calibration
 
 
 def draw(calibration: Calibration, theme: Theme) -> Figure:

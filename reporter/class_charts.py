@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cifar_report.reporter import theme as themes
 from cifar_report.reporter.theme import Theme
 from cifar_report.reporter.wording import listing, one_line, percent
-from cifar_report.trainer.records import Metrics
+from cifar_report.trainer.results import Metrics
 
 Counts = NDArray[np.int64]
 Colors = NDArray[np.float64]

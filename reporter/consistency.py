@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from cifar_report.analyzer.analysis import Analysis
     from cifar_report.reporter.facts import Samples
-    from cifar_report.trainer.records import DataFacts, Epoch, Metrics
+    from cifar_report.trainer.records import DataFacts
+    from cifar_report.trainer.results import Epoch, Metrics
     from cifar_report.trainer.run import Run
 
 TOLERANCE = 1e-3

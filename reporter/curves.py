@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from cifar_report.reporter import theme as themes
 from cifar_report.reporter.theme import Theme
 from cifar_report.reporter.wording import percent, plural
-from cifar_report.trainer.records import Epoch
+from cifar_report.trainer.results import Epoch
 
 DOTTED = 15
 """Up to this many epochs every epoch gets a dot."""

@@ -1,4 +1,4 @@
-"""The network's graph as one SVG file of its own: text, colours for light and dark, no script, no links."""
+"""The network's graph as one SVG file of its own, without script or links."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from cifar_report.reporter.wording import count, one_line, percent, plural
 
 if TYPE_CHECKING:
     from cifar_report.reporter.facts import Facts, Predictions
-    from cifar_report.trainer.records import Metrics
+    from cifar_report.trainer.results import Metrics
     from cifar_report.trainer.run import Run
 
 Z_95 = 1.959964

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cifar_report.reporter.wording import one_line, percent
 
 if TYPE_CHECKING:
-    from cifar_report.trainer.records import Calibration, Epoch, Metrics
+    from cifar_report.trainer.results import Calibration, Epoch, Metrics
 
 WIDTH = 60
 HEIGHT = 12

@@ -18,7 +18,8 @@ from cifar_report.reporter.wording import (
 )
 
 if TYPE_CHECKING:
-    from cifar_report.trainer.records import Epoch, RunConfig
+    from cifar_report.trainer.records import RunConfig
+    from cifar_report.trainer.results import Epoch
     from cifar_report.trainer.run import Run
 
 

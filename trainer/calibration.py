@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_report.trainer.images import Labels
-from cifar_report.trainer.records import Bin, Calibration
+from cifar_report.trainer.results import Bin, Calibration
 
 BINS = 15
 

@@ -21,7 +21,8 @@ from cifar_report.trainer.epoch import Trainee
 from cifar_report.trainer.extras import load_extra
 from cifar_report.trainer.logs import write_logs
 from cifar_report.trainer.passport import Passport
-from cifar_report.trainer.records import Epoch, RunConfig
+from cifar_report.trainer.records import RunConfig
+from cifar_report.trainer.results import Epoch
 
 STATE_FILE = "state.pt"
 WEIGHTS_FILE = "checkpoint.safetensors"

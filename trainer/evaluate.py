@@ -14,7 +14,7 @@ from cifar_report.trainer.calibration import calibrate
 from cifar_report.trainer.images import ImageData, Labels, Split
 from cifar_report.trainer.listen import Listener
 from cifar_report.trainer.network import Network
-from cifar_report.trainer.records import ClassAccuracy, Epoch, FlipTest, Metrics
+from cifar_report.trainer.results import ClassAccuracy, Epoch, FlipTest, Metrics
 from cifar_report.trainer.team import ALONE, Team
 
 _BATCH = 500

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.trainer.extras import load_extra
-from cifar_report.trainer.records import Epoch
+from cifar_report.trainer.results import Epoch
 
 FOLDER = "tensorboard"
 EXTRA = "tensorboard"

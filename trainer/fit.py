@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 
 from torch import nn
@@ -25,7 +26,7 @@ from cifar_report.trainer.listen import Listener
 from cifar_report.trainer.lock import locked
 from cifar_report.trainer.options import Options, choose_device
 from cifar_report.trainer.place import CONFIG_FILE
-from cifar_report.trainer.records import Epoch, FlipTest, to_dict
+from cifar_report.trainer.results import Epoch, FlipTest
 from cifar_report.trainer.run import Run, read_run
 from cifar_report.trainer.samples import write_predictions, write_samples
 from cifar_report.trainer.teacher import Teacher
@@ -86,11 +87,11 @@ def begin(
             listener.note(note)
         with claim.filling() as folder:
             write_json(folder / "environment.json", describe_environment(work.config.device))
-            write_json(folder / "augmentation.json", to_dict(work.augmentation))
+            write_json(folder / "augmentation.json", asdict(work.augmentation))
             write_text(folder / "analysis.json", analysis.to_json())
             write_samples(folder, work.data, work.feed.augment, work.config.seed, None)
             checkpoint.save(folder, state, work.config)
-            write_json(folder / CONFIG_FILE, to_dict(work.config))
+            write_json(folder / CONFIG_FILE, asdict(work.config))
     return _go_on(work, claim.folder, state, listener)
 
 
@@ -175,7 +176,7 @@ def _finish(
     write_predictions(folder, evaluation)
     write_samples(folder, work.data, work.feed.augment, work.config.seed, evaluation)
     metrics = make_metrics(evaluation, work.data.classes, history, flip_test)
-    write_json(folder / "metrics.json", to_dict(metrics))
+    write_json(folder / "metrics.json", asdict(metrics))
 
 
 def _entry(number: int, tally: Tally, evaluation: Evaluation, seconds: float, held_out: bool) -> Epoch:

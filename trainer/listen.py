@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cifar_report.trainer.records import Epoch
+from cifar_report.trainer.results import Epoch
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from cifar_report.trainer.atomic import write_text
 from cifar_report.trainer.listen import epoch_line
-from cifar_report.trainer.records import Epoch, RunConfig
+from cifar_report.trainer.records import RunConfig
+from cifar_report.trainer.results import Epoch
 
 
 def write_logs(folder: Path, history: tuple[Epoch, ...], config: RunConfig) -> None:

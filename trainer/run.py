@@ -1,4 +1,27 @@
-"""A run folder, read back: what `records` describes, as one frozen value."""
+"""A run folder, read back as one frozen value.
+
+Reports are made from the folder alone:
+
+    config.json             everything needed to repeat it          RunConfig
+    environment.json        versions, device, commit                free form
+    analysis.json           the network, as `cifar_report.analyzer` saw it
+    augmentation.json       the albumentations pipeline in force    Augmentation
+    history.jsonl           one line per epoch                      Epoch
+    history.csv             the same
+    tensorboard/            the same as events, where it was asked for
+    request.json            only until the run has begun: what was asked for
+    run.lock                only while a process writes the run, or after one was killed
+    checkpoint.safetensors  weights and buffers after the last epoch: those that the figures are of,
+                            which are the averaged ones where weights are averaged
+    state.pt                what resuming needs, weights included: the one file that resuming trusts
+    predictions.npz         `logits` float32 (N, classes), `labels` int64 (N,) of the whole test split
+    metrics.json            evaluation of the last epoch            Metrics
+    samples.npz             images for the pictures: `images` uint8 (N, H, W, 3), `labels` int64 (N,),
+                            `before` and `after` uint8 (M, H, W, 3): augmented training images,
+                            `test_images` uint8 (K, H, W, 3) and `test_index` int64 (K,): the test
+                            images that were misclassified with the highest confidence
+    log.txt                 what was printed
+"""
 
 from __future__ import annotations
 
@@ -13,13 +36,11 @@ from cifar_report.analyzer.errors import UsageError
 from cifar_report.trainer.records import (
     READABLE,
     Augmentation,
-    Epoch,
-    Metrics,
     RunConfig,
     augmentation_from_dict,
     config_from_dict,
-    metrics_from_dict,
 )
+from cifar_report.trainer.results import Epoch, Metrics, metrics_from_dict
 
 Record = TypeVar("Record")
 

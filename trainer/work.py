@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from cifar_report.trainer.optimize import make_optimizer, refuse_untrainable
 from cifar_report.trainer.options import Options, make_config
 from cifar_report.trainer.plan import EpochPlan
 from cifar_report.trainer.precision import candidates
-from cifar_report.trainer.records import SCHEMA_VERSION, Augmentation, DataFacts, RunConfig, to_dict
+from cifar_report.trainer.records import SCHEMA_VERSION, Augmentation, DataFacts, RunConfig
 from cifar_report.trainer.run import Run
 from cifar_report.trainer.teacher import Teacher
 from cifar_report.trainer.team import Team
@@ -183,8 +183,8 @@ def _refuse_other_data(run: Run, data: DataFacts) -> None:
 
 
 def _refuse_other_augmentation(run: Run, augmentation: Augmentation) -> None:
-    before = json.dumps(to_dict(run.augmentation)) if run.augmentation else "none"
-    if json.dumps(to_dict(augmentation)) != before:
+    before = json.dumps(asdict(run.augmentation)) if run.augmentation else "none"
+    if json.dumps(asdict(augmentation)) != before:
         raise UsageError(
             f"{run.folder} can't be resumed: this version augments in another way",
             expected=run.augmentation.library if run.augmentation else "no augmentation",

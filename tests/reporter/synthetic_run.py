@@ -5,8 +5,8 @@ Nothing here was trained. The figures agree with each other, because the report 
 
 from __future__ import annotations
 
-import dataclasses
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,8 @@ import numpy as np
 
 from cifar_report.analyzer.analysis import Analysis, FieldTotals, Finding, Layer, ReceptiveField, Totals
 from cifar_report.trainer.calibration import calibrate
-from cifar_report.trainer.records import (
-    Augmentation,
-    ClassAccuracy,
-    DataFacts,
-    Epoch,
-    Metrics,
-    RunConfig,
-    Transform,
-    to_dict,
-)
+from cifar_report.trainer.records import Augmentation, DataFacts, RunConfig, Transform
+from cifar_report.trainer.results import ClassAccuracy, Epoch, Metrics
 
 CLASSES = ("circle", "square", "cross")
 PER_CLASS_TRAIN = 12
@@ -79,7 +71,7 @@ def layer(index: int, row: tuple[Any, ...]) -> Layer:
 def analysis() -> Analysis:
     """Return the small network's analysis."""
     layers = [layer(index, row) for index, row in enumerate(ROWS)]
-    network = dataclasses.replace(
+    network = replace(
         layer(len(ROWS), ("", "ShapeNet", False, (1, 3), 0, 0, 43, 32, 15.0, 43)), container=True, depth=0
     )
     layers.append(network)
@@ -258,18 +250,18 @@ def write_run(
     folder.mkdir(parents=True, exist_ok=True)
     settings = config(classes, epochs)
     log = history(epochs, settings.data.test_count, 80.0)[:done]
-    _json(folder / "config.json", to_dict(settings))
+    _json(folder / "config.json", asdict(settings))
     _json(
         folder / "environment.json",
         {"python": "3.11", "torch": {"version": "2.15", "threads": 2}, "commit": None},
     )
     (folder / "analysis.json").write_text(analysis().to_json(), encoding="utf-8")
-    _json(folder / "augmentation.json", to_dict(augmentation()))
-    lines = [json.dumps(to_dict(epoch)) + "\n" for epoch in log]
+    _json(folder / "augmentation.json", asdict(augmentation()))
+    lines = [json.dumps(asdict(epoch)) + "\n" for epoch in log]
     (folder / "history.jsonl").write_text("".join(lines), encoding="utf-8")
     if len(log) == epochs:
         logits, labels = logits_and_labels(len(classes))
-        _json(folder / "metrics.json", to_dict(metrics(classes, log)))
+        _json(folder / "metrics.json", asdict(metrics(classes, log)))
         np.savez(folder / "predictions.npz", logits=logits, labels=labels)
         np.savez(folder / "samples.npz", **pictures(classes))
         (folder / "checkpoint.safetensors").write_bytes(b"weights")

@@ -11,7 +11,7 @@ from cifar_report.reporter.consistency import (
     prediction_contradictions,
     weight_contradictions,
 )
-from cifar_report.trainer.records import FlipTest
+from cifar_report.trainer.results import FlipTest
 from cifar_report.trainer.run import Run
 
 

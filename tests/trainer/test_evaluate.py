@@ -12,7 +12,7 @@ from cifar_report.trainer.evaluate import Evaluation, evaluate, make_metrics
 from cifar_report.trainer.images import facts
 from cifar_report.trainer.network import Network
 from cifar_report.trainer.options import Options, make_config
-from cifar_report.trainer.records import Epoch
+from cifar_report.trainer.results import Epoch
 from cifar_report.trainer.samples import most_confident_errors
 
 
