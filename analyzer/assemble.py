@@ -20,7 +20,7 @@ from cifar_report.analyzer.isolation import uncollected
 from cifar_report.analyzer.maker import maker
 from cifar_report.analyzer.memory import activation_memory
 from cifar_report.analyzer.receptive_field import RULES, Fields, compute_fields, moves
-from cifar_report.analyzer.rows import lay_out, make_layers
+from cifar_report.analyzer.rows import Holding, lay_out, make_layers
 from cifar_report.analyzer.structure import find_structures
 from cifar_report.analyzer.trace import trace_network
 from cifar_report.analyzer.tracer import Rung
@@ -76,13 +76,10 @@ def analyze(
     layers = make_layers(trace, rows, costs, fields, boxes, field_of)
     before_gap = structures.before_gap or last_map(trace, fields)
     parameters, buffers = trace.tree.parameters, trace.tree.buffers
-    params = trainable = 0
+    held = Holding(*map(sum, zip(*rows.holdings.values(), strict=True)))
     by_dtype: dict[torch.dtype, int] = {}
     for p in parameters:
-        size = p.numel()
-        params += size
-        trainable += size if p.requires_grad else 0
-        by_dtype[p.dtype] = by_dtype.get(p.dtype, 0) + size * p.itemsize
+        by_dtype[p.dtype] = by_dtype.get(p.dtype, 0) + p.numel() * p.itemsize
     all_costs = total(costs)
     macs = all_costs.macs
     memory = activation_memory(trace)
@@ -91,10 +88,10 @@ def analyze(
         input_shape=arguments.specs()[0].shape,
         rung=trace.rung,  # type: ignore[arg-type]  # the tracer knows these three only
         totals=Totals(
-            params=params,
-            trainable_params=trainable,
-            frozen_params=params - trainable,
-            buffers=sum([b.numel() for b in buffers]),
+            params=held.params,
+            trainable_params=held.trainable,
+            frozen_params=held.params - held.trainable,
+            buffers=held.buffers,
             macs=macs,
             flops=None if macs is None else 2 * macs,
             elementwise=all_costs.elementwise,
@@ -154,7 +151,7 @@ def operator_name(node: Node, trace: Trace) -> str:
 
 
 def _operator_of(node: Node, cost: Cost, row: int, field: ReceptiveField) -> Operator:
-    attributes = {}
+    attributes, live = {}, node.live_inputs
     if node.op in CONVOLUTIONS:
         attributes = convolution(node).to_dict()
     elif node.op in POOLS:
@@ -163,7 +160,7 @@ def _operator_of(node: Node, cost: Cost, row: int, field: ReceptiveField) -> Ope
         node.index,
         node.op,
         row,
-        tuple(dict.fromkeys([value.producer for value in node.live_inputs])),
+        (live[0].producer,) if len(live) == 1 else tuple(dict.fromkeys([value.producer for value in live])),
         node.outputs[0].shape,
         cost.macs,
         cost.elementwise,

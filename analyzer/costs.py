@@ -68,8 +68,9 @@ def traffic(node: Node) -> tuple[int, int]:
     elements = size = 0
     read = node.inputs if node.op not in PICKS else (*node.inputs[1:], *node.outputs)
     for value in (*read, *node.outputs):
-        elements += value.numel
-        size += value.numel * value.dtype.itemsize
+        count = value.numel
+        elements += count
+        size += count * value.dtype.itemsize
     return elements, size
 
 

@@ -18,7 +18,7 @@ from cifar_report.analyzer.backward_field import Box
 from cifar_report.analyzer.costs import FREE, Cost, total
 from cifar_report.analyzer.graph import ModuleCall, Node, Trace, Value
 from cifar_report.analyzer.maker import maker
-from cifar_report.analyzer.receptive_field import Fields
+from cifar_report.analyzer.receptive_field import Fields, Shadows
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class Rows:
 class Holding(NamedTuple):
     """How many elements of parameters and buffers a row holds."""
 
-    params: int
-    trainable: int
-    buffers: int
+    params: int = 0
+    trainable: int = 0
+    buffers: int = 0
 
 
 _LISTS = (nn.ParameterList, nn.ParameterDict)
@@ -98,10 +98,8 @@ def _hold(trace: Trace, row_of_call: dict[int, int]) -> tuple[dict[int, Holding]
     claims: list[tuple[int, nn.Module]] = []
     uncalled = []
     for module in trace.tree.modules:
-        path = trace.tree.paths[id(module)]
-        if id(module) in first_row:
-            row = first_row[id(module)]
-        else:
+        path, row = trace.tree.paths[id(module)], first_row.get(id(module), -1)
+        if row < 0:
             holder = path
             while holder not in rows:
                 holder = holder.rpartition(".")[0]
@@ -113,7 +111,8 @@ def _hold(trace: Trace, row_of_call: dict[int, int]) -> tuple[dict[int, Holding]
             claims.append((row, module))
     holdings: dict[int, Holding] = {}
     taken: set[int] = set()
-    for row, module in sorted(claims, key=itemgetter(0)):
+    claims.sort(key=itemgetter(0))
+    for row, module in claims:
         params, trainable, buffers = holdings.get(row, _NOTHING)
         for parameter in module._parameters.values():
             if parameter is not None and id(parameter) not in taken:
@@ -129,7 +128,7 @@ def _hold(trace: Trace, row_of_call: dict[int, int]) -> tuple[dict[int, Holding]
     return holdings, tuple(uncalled)
 
 
-_NOTHING = Holding(0, 0, 0)
+_NOTHING = Holding()
 
 
 def make_layers(
@@ -217,25 +216,26 @@ class _Backward:
     def __init__(self, fields: Fields, boxes: dict[int, Box]) -> None:
         self.fields = fields
         self.boxes = boxes
-        self.known: dict[int, ReceptiveField] = {}
-        """By value id: a layer and its first child have the same input."""
+        self.known: dict[tuple[int, int], ReceptiveField] = {}
+        """By identity of the box and the shadows, which most operators hand on."""
 
     def of(self, inputs: Sequence[Value]) -> ReceptiveField:
         """Return the box of a layer's first live input, as a field."""
         for source in inputs:
             if source.constant is None:
-                known = self.known.get(source.id)
+                box, shadows = self.boxes.get(source.id), self.fields.of(source)
+                if box is None:
+                    return _NO_EFFECT
+                key = id(box), id(shadows)
+                known = self.known.get(key)
                 if known is None:
-                    known = self.known[source.id] = self._describe(source)
+                    known = self.known[key] = self._describe(box, shadows)
                 return known
         return _NO_IMAGE
 
-    def _describe(self, source: Value) -> ReceptiveField:
-        box = self.boxes.get(source.id)
-        if box is None:
-            return _NO_EFFECT
+    def _describe(self, box: Box, shadows: Shadows | None) -> ReceptiveField:
         axes = self.fields.axes
-        dims = [shadow.dim for shadow in self.fields.of(source) or ()] or [None]
+        dims = [shadow.dim for shadow in shadows or ()] or [None]
         if None not in dims:
             box = tuple([box[dim] for dim in dims if dim is not None])
         else:

@@ -23,7 +23,10 @@ class Window(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-ready data."""
-        return {name: value for name, value in zip(self._fields, self, strict=True) if value is not None}
+        settings = self._asdict()
+        if self.in_channels is None:
+            del settings["in_channels"], settings["out_channels"]  # a pool has none
+        return settings
 
 
 CONVOLUTIONS = frozenset({
