@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
 
 from cifar_report.analyzer.analysis import InputSpec
 from cifar_report.analyzer.errors import UsageError
@@ -47,12 +46,15 @@ class Arguments:
         """Return the arguments with tensors in place, and those tensors in order."""
         made: list[Tensor] = []
 
-        def tensor(spec: InputSpec) -> Tensor:
-            made.append(make(spec))
-            return made[-1]
+        def filled(item: Any) -> Any:
+            if isinstance(item, InputSpec):
+                made.append(make(item))
+                return made[-1]
+            if isinstance(item, dict):
+                return {name: filled(value) for name, value in item.items()}
+            return type(item)(map(filled, item)) if type(item) in (list, tuple) else item
 
-        args, kwargs = tree_map_only(InputSpec, tensor, (self.args, self.kwargs))
-        return args, kwargs, made
+        return filled(self.args), filled(self.kwargs), made
 
 
 def read_inputs(inputs: Any) -> Arguments:

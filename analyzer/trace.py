@@ -138,7 +138,7 @@ def _run(tracer: Tracer, arguments: Arguments, printed: TextIO) -> Trace:
         trace.outputs = trace.calls[0].outputs
     if tracer.calls.stray:
         raise thread_failure(tracer.calls.stray)
-    if not any(isinstance(leaf, Tensor) for leaf in tree_flatten(output)[0]):
+    if not trace.outputs and not any(isinstance(leaf, Tensor) for leaf in tree_flatten(output)[0]):
         raise ModelError(
             f"the network returned {type(output).__name__}, which holds no tensor",
             expected="forward returns the tensor that it computes, or a tuple or dict with tensors",
