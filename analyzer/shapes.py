@@ -12,6 +12,7 @@ network's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from torch import Tensor
@@ -159,12 +160,17 @@ def convolution(args: Arguments, kwargs: Keywords) -> Shape | None:
         padding = 0
     stride = spread(argument(args, kwargs, 3, "stride", 1), axes)
     dilation = spread(argument(args, kwargs, 5, "dilation", 1), axes)
-    padding = spread(padding, axes)
-    sizes = tuple([
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, k, s, p, d in zip(shape[2:], kernel[2:], stride, padding, dilation, strict=True)
-    ])  # fmt: skip
+    sizes = _slid(shape[2:], kernel[2:], stride, spread(padding, axes), dilation)
     return (shape[0], kernel[0], *sizes) if min(sizes) > 0 else None
+
+
+@lru_cache(maxsize=256)
+def _slid(sizes: Shape, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape) -> Shape:
+    """Return the sizes that a window leaves; networks repeat the few that they have."""
+    return tuple([
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True)
+    ])  # fmt: skip
 
 
 @rule("max_pool2d", "avg_pool2d")

@@ -57,7 +57,9 @@ def shrinking(node: Node) -> Shrinking | None:
     if not isinstance(value, Value) or not value.live or not node.outputs:
         return None
     before, after = map_size(value), map_size(node.outputs[0])
-    if len(before) != len(after) or not any(new < old for old, new in zip(before, after, strict=True)):
+    if before == after or len(before) != len(after):
+        return None
+    if not any(new < old for old, new in zip(before, after, strict=True)):
         return None
     kind = _kind(node)
     return Shrinking(kind, before, after) if kind else None

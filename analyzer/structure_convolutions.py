@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from math import prod
 
 from cifar_report.analyzer import windows
@@ -40,7 +41,7 @@ def of_convolution(flow: Dataflow, node: Node) -> Iterator[Finding]:
         yield Finding("depthwise_separable", False, (name,), detail)
     elif len(wide) == 1 and len(settings.kernel) == 2:
         yield from _spatially_separable(flow, node, name, kernel)
-    if any(dilation > 1 for dilation in settings.dilation):
+    if max(settings.dilation) > 1:
         detail = f"{kernel} kernel, dilation {spelled(settings.dilation)}"
         if any(settings.dilation[axis] > 1 for axis in wide):
             yield Finding("dilated", True, (name,), detail)
@@ -52,6 +53,7 @@ def of_convolution(flow: Dataflow, node: Node) -> Iterator[Finding]:
         yield Finding("strided_conv", True, (name,), f"{kernel} kernel, stride {max(settings.stride)}")
 
 
+@lru_cache(maxsize=256)
 def spelled(sizes: tuple[int, ...]) -> str:
     """Return sizes as people write them, `3x3`."""
     return "x".join(map(str, sizes))
