@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -57,12 +56,8 @@ def _describe(
 _field = maker(ReceptiveField)
 
 
-class _Axis(NamedTuple):
-    size: int
-    stride: float
-    start: float
-    uniform: bool
-    visible: int
+_Axis = tuple[int, float, float, bool, int]
+"""Along one axis: size, stride, start, whether it is uniform, what is visible."""
 
 
 def _axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
@@ -71,10 +66,10 @@ def _axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
         return _layered_axis(shadow, shape, image)
     if shadow.period == 1 and isinstance(lo, int) and isinstance(hi, int):
         if lo > hi:
-            return _Axis(0, 0, 0, True, 0)
+            return 0, 0, 0, True, 0
         middle = 0 if shadow.dim is None else (shape[shadow.dim] // 2) * shadow.advance
         seen = min(hi + middle, image - 1) - max(lo + middle, 0) + 1
-        return _Axis(hi - lo + 1, shadow.advance, (lo + hi) / 2, True, max(seen, 0))
+        return hi - lo + 1, shadow.advance, (lo + hi) / 2, True, max(seen, 0)
     if shadow.dim is not None:
         return _periodic_axis(shadow, shape, image)
     return _irregular_axis(shadow, shape, image)
@@ -107,7 +102,7 @@ def _periodic_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
         start = (low + high) / 2 - period_index * shadow.advance / shadow.period
     stride = shadow.advance / shadow.period
     seen = min(high + unit, image - 1) - max(low + unit, 0) + 1
-    return _Axis(size, _whole(stride), start, int(sizes.min()) == size, max(seen, 0))
+    return size, _whole(stride), start, int(sizes.min()) == size, max(seen, 0)
 
 
 def _channels_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis | None:
@@ -115,14 +110,14 @@ def _channels_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis | None:
     lo, hi = shadow.lo, shadow.hi
     sizes = hi - lo
     assert isinstance(sizes, np.ndarray)
-    smallest = int(sizes.min())
+    smallest = sizes.item(sizes.argmin())
     if max(sizes.shape) != sizes.size or smallest < 0:
         return None
-    at = int(sizes.argmax())
+    at = sizes.argmax()
     low, high = [bounds if isinstance(bounds, int) else bounds.item(at) for bounds in (lo, hi)]
     unit = shape[shadow.dim or 0] // 2 * shadow.advance
     seen = min(high + unit, image - 1) - max(low + unit, 0) + 1
-    return _Axis(high - low + 1, shadow.advance, (low + high) / 2, smallest == high - low, max(seen, 0))
+    return high - low + 1, shadow.advance, (low + high) / 2, smallest == high - low, max(seen, 0)
 
 
 def _irregular_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
@@ -143,7 +138,7 @@ def _irregular_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
     at = np.unravel_index(int(sizes.argmax()), sizes.shape)
     low, high = int(low_bounds[at]), int(high_bounds[at])
     if low > high:
-        return _Axis(0, _whole(stride), 0.0, True, 0)
+        return 0, _whole(stride), 0.0, True, 0
     first_lo, first_hi = int(lo.flat[0]), int(hi.flat[0])
     if first_lo > first_hi:
         wide_lo, wide_hi = np.broadcast_arrays(lo, hi)
@@ -151,7 +146,7 @@ def _irregular_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
         first_lo, first_hi = int(wide_lo.flat[first]), int(wide_hi.flat[first])
     seen = min(high, image - 1) - max(low, 0) + 1
     uniform = bool(widths.min() == widths.max())
-    return _Axis(high - low + 1, _whole(stride), (first_lo + first_hi) / 2, uniform, max(seen, 0))
+    return high - low + 1, _whole(stride), (first_lo + first_hi) / 2, uniform, max(seen, 0)
 
 
 def _places(lo: Array, hi: Array, widths: Array) -> list[int]:
@@ -182,7 +177,7 @@ def _layered_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
     low, high = min(lo for lo, _ in middle), max(hi for _, hi in middle)
     start = (min(lo for lo, _ in first) + max(hi for _, hi in first)) / 2
     seen = min(high, image - 1) - max(low, 0) + 1
-    return _Axis(high - low + 1, shadow.advance, start, False, max(seen, 0))
+    return high - low + 1, shadow.advance, start, False, max(seen, 0)
 
 
 def _at_the_middle(lo: Array, hi: Array, places: Sequence[int], several: bool) -> tuple[Array, Array]:

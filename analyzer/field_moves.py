@@ -79,10 +79,11 @@ def _joined_lines(parts: Sequence[Shadow], shapes: Sequence[Shape], dim: int) ->
 
 
 def _line(ends: Sequence[Bounds], sizes: Sequence[int]) -> Array:
-    return np.concatenate([
-        np.full(size, end) if isinstance(end, int) else end.ravel()
-        for end, size in zip(ends, sizes, strict=True)
-    ])  # fmt: skip
+    line, start = np.empty(sum(sizes), dtype=np.int64), 0
+    for end, size in zip(ends, sizes, strict=True):
+        line[start : start + size] = end if isinstance(end, int) else end.ravel()
+        start += size
+    return line
 
 
 @lru_cache(maxsize=8)

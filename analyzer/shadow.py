@@ -144,8 +144,8 @@ def squeezed(bounds: Array) -> Array:
     """Return bounds with size 1 along every dimension in which they don't vary."""
     for dim, size in enumerate(bounds.shape):
         if size > 1:
-            line = _line(bounds, dim)
-            if line[0] == line[1] and line[0] == line[-1]:
+            line = bounds if size == bounds.size else _line(bounds, dim)
+            if line.item(0) == line.item(1) == line.item(size - 1):
                 first = bounds[along(bounds.ndim, dim, slice(0, 1))]
                 if (bounds == first).all():
                     bounds = first

@@ -149,7 +149,7 @@ def _extreme(bounds: Array, dims: Sequence[int], *, low: bool) -> Bounds:
     """Return the least or largest bound along some dimensions."""
     axes = tuple([dim for dim in dims if bounds.shape[dim] > 1])
     if len(axes) == 1 and bounds.shape[axes[0]] == bounds.size:
-        return int(bounds.min() if low else bounds.max())
+        return bounds.item(bounds.argmin() if low else bounds.argmax())
     mixed: Array = bounds.min(axis=axes, keepdims=True) if low else bounds.max(axis=axes, keepdims=True)
     return plain_bounds(mixed)
 
