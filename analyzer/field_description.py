@@ -96,18 +96,21 @@ def _periodic_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis:
     period_index = int(at[dim])
     unit = (shape[dim] // 2) // shadow.period * shadow.advance
     low, high = int(lo[at]), int(hi[at])
-    first = tuple(0 if d == dim else int(i) for d, i in enumerate(at))
-    start = (int(lo[first]) + int(hi[first])) / 2
-    if lo[first] > hi[first]:
+    first = tuple([0 if d == dim else int(i) for d, i in enumerate(at)])
+    first_low, first_high = int(lo[first]), int(hi[first])
+    start = (first_low + first_high) / 2
+    if first_low > first_high:
         start = (low + high) / 2 - period_index * shadow.advance / shadow.period
     stride = shadow.advance / shadow.period
     seen = min(high + unit, image - 1) - max(low + unit, 0) + 1
-    return size, _whole(stride), start, int(sizes.min()) == size, max(seen, 0)
+    return size, _whole(stride), start, sizes.item(sizes.argmin()) == size, max(seen, 0)
 
 
 def _channels_axis(shadow: Shadow, shape: Shape, image: int) -> _Axis | None:
     """Describe the largest field where channels differ, and nothing else."""
     lo, hi = shadow.lo, shadow.hi
+    if not isinstance(lo, int) and max(lo.shape) != lo.size:
+        return None
     sizes = hi - lo
     assert isinstance(sizes, np.ndarray)
     smallest = sizes.item(sizes.argmin())
