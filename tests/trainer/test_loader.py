@@ -57,6 +57,7 @@ def test_each_of_several_processes_gets_two_images_of_each_batch(count):
     assert sum(len(batch.indices) for plan in plans for batch in plan) == count
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on a machine with one core
 def test_two_workers_make_what_none_makes(batches):
     assert same(batches([1, 2], workers=2), batches([1, 2]))
 

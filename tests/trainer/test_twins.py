@@ -211,6 +211,7 @@ def test_a_whole_pipeline_makes_alike_pictures(data):
     assert abs(first.std(axis=0) - second.std(axis=0)).max() < 5
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on a machine with one core
 @pytest.mark.parametrize("back_end", ["torch", "albumentations"])
 def test_all_augmentations_of_an_epoch_are_distinct_and_repeat_exactly(back_end, data):
     """240 copies of one image through two workers: none alike, nor any of the next epoch."""
