@@ -46,15 +46,11 @@ class Arguments:
         """Return the arguments with tensors in place, and those tensors in order."""
         made: list[Tensor] = []
 
-        def filled(item: Any) -> Any:
-            if isinstance(item, InputSpec):
-                made.append(make(item))
-                return made[-1]
-            if isinstance(item, dict):
-                return {name: filled(value) for name, value in item.items()}
-            return type(item)(map(filled, item)) if type(item) in (list, tuple) else item
+        def tensor(spec: InputSpec) -> Tensor:
+            made.append(make(spec))
+            return made[-1]
 
-        return filled(self.args), filled(self.kwargs), made
+        return _filled(self.args, tensor), _filled(self.kwargs, tensor), made
 
 
 def read_inputs(inputs: Any) -> Arguments:
@@ -168,6 +164,17 @@ def _specs(item: Any) -> Any:
     if isinstance(item, list | tuple):
         parts = [_specs(value) for value in item]
         return parts if isinstance(item, list) else tuple(parts)
+    return item
+
+
+def _filled(item: Any, make: Callable[[InputSpec], Tensor]) -> Any:
+    """Return one argument with tensors in place of `InputSpec`s."""
+    if isinstance(item, InputSpec):
+        return make(item)
+    if isinstance(item, dict):
+        return {name: _filled(value, make) for name, value in item.items()}
+    if type(item) in (list, tuple):
+        return type(item)([_filled(value, make) for value in item])
     return item
 
 
