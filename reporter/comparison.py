@@ -16,6 +16,7 @@ from cifar_report.reporter import theme as themes
 from cifar_report.reporter.comparison_words import compare
 from cifar_report.reporter.facts import Facts, gather
 from cifar_report.reporter.figures import Picture
+from cifar_report.reporter.page import embedded
 from cifar_report.reporter.theme import Theme
 from cifar_report.reporter.wording import listing, percent, plural
 from cifar_report.reporter.write import HTML, README, place_files
@@ -41,7 +42,9 @@ def write_comparison(
     with place_files(out, (README, HTML)) as workshop:
         picture = _draw(runs, names, workshop)
         (workshop / README).write_text(render.comparison(words, picture, templates=templates), "utf-8")
-        page = render.comparison_page(words, picture, workshop, templates=templates)
+        page = render.comparison_page(
+            words, picture, lambda path: embedded(workshop / path), templates=templates
+        )
         (workshop / HTML).write_text(page, "utf-8")
     return out / README, out / HTML
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ from cifar_report.reporter.results import misclassified
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from PIL import Image
 
     from cifar_report.reporter.facts import Facts
     from cifar_report.reporter.theme import Theme
@@ -80,29 +82,47 @@ class Plan:
     """The same in characters, where there is such a thing."""
 
 
-def draw_all(facts: Facts, folder: Path, *, latex: bool = False) -> dict[str, Picture | None]:
+def draw_all(
+    facts: Facts, folder: Path, *, latex: bool = False, drawn: Callable[[Path], None] | None = None
+) -> dict[str, Picture | None]:
     """Draw what the facts allow into `folder/figures`, light and dark.
 
     Args:
         facts: of the run.
         folder: the report's.
         latex: draw the light variant as PDF too, for what isn't made of pixels.
+        drawn: hears of every file of the two variants, beneath `folder`, as soon as it is there, in some
+            thread.
 
     Returns:
         For every key of `KEYS` the picture, or None where the run lacks what it would show.
     """
     (folder / FOLDER).mkdir(exist_ok=True)
     pictures: dict[str, Picture | None] = dict.fromkeys(KEYS)
-    with themes.drawing():
+    with themes.drawing(), ThreadPoolExecutor(1) as beside:
+        written = []
         for plan in plans(facts):
             picture = _picture(plan)
             for theme, path in zip(themes.THEMES, (picture.light, picture.dark), strict=True):
-                drawn = plan.draw(theme)
-                _save(drawn, folder / path)
-                if latex and path.suffix == ".svg" and theme is themes.LIGHT and not isinstance(drawn, str):
-                    themes.save(drawn, folder / path.with_suffix(".pdf"))
+                figure = plan.draw(theme)
+                if path.suffix == ".png" and not isinstance(figure, str):
+                    written.append(beside.submit(_write, themes.pixels(figure), folder, path, drawn))
+                else:
+                    _save(figure, folder / path)
+                    if drawn:
+                        drawn(path)
+                if latex and path.suffix == ".svg" and theme is themes.LIGHT and not isinstance(figure, str):
+                    themes.save(figure, folder / path.with_suffix(".pdf"))
             pictures[plan.key] = picture
+        for one in written:
+            one.result()
     return pictures
+
+
+def _write(pixels: Image.Image, folder: Path, path: Path, drawn: Callable[[Path], None] | None) -> None:
+    pixels.save(folder / path)
+    if drawn:
+        drawn(path)
 
 
 def name_all(facts: Facts) -> dict[str, Picture | None]:

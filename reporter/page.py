@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +65,22 @@ def pane(facts: Facts) -> Pane | None:
         view=f"{left:.7g} {top:.7g} {width:.7g} {height:.7g}",
         spots=tuple(_spot(layer, box, size) for layer, box in zip(layers, boxes, strict=True)),
     )
+
+
+class Embedding:
+    """Pictures as data addresses, encoded in threads while the next ones are drawn."""
+
+    def __init__(self, folder: Path, threads: Executor) -> None:
+        self._folder, self._threads = folder, threads
+        self._addresses: dict[Path, Future[str]] = {}
+
+    def begin(self, path: Path) -> None:
+        """Begin with a picture's file, beneath the folder."""
+        self._addresses[path] = self._threads.submit(embedded, self._folder / path)
+
+    def __call__(self, path: Path) -> str:
+        """Return the address of a picture that was begun with."""
+        return self._addresses[path].result()
 
 
 def embedded(path: Path) -> str:

@@ -84,8 +84,7 @@ def augmentation_png(before: Images, draws: Sequence[Images]) -> bytes:
     """Return the picture of `draw_augmentation` as the content of a file."""
     content = io.BytesIO()
     with themes.drawing():
-        made = draw_augmentation(before, draws, themes.LIGHT)
-        made.savefig(content, format="png", dpi=themes.PNG_DPI, facecolor=made.get_facecolor())
+        themes.pixels(draw_augmentation(before, draws, themes.LIGHT)).save(content, "PNG")
     return content.getvalue()
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +27,7 @@ from cifar_report.reporter import latex as tex
 from cifar_report.reporter.comparison_words import Comparison
 from cifar_report.reporter.document import Document
 from cifar_report.reporter.figures import Picture
-from cifar_report.reporter.page import Pane, embedded, policy
+from cifar_report.reporter.page import Pane, policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +66,13 @@ def readme(
 def html(
     document: Document,
     pictures: Mapping[str, Picture | None],
-    folder: Path,
+    embed: Callable[[Path], str],
     pane: Pane | None = None,
     *,
     templates: Path | None = None,
 ) -> str:
-    """Return report.html with every picture inside, read from beneath `folder`, and `pane` to point at."""
-    with ThreadPoolExecutor() as threads:  # encoding pictures takes most of a report's time
-        encoded = threads.map(
-            lambda picture: _embedded(picture, folder) if picture else None, pictures.values()
-        )
-        sources = dict(zip(pictures, encoded, strict=True))
+    """Return report.html with every picture inside, as `embed` gives its file, and `pane` to point at."""
+    sources = {key: _embedded(picture, embed) if picture else None for key, picture in pictures.items()}
     script, _, _ = _loader(templates).get_source(_environment(templates), "report.js")
     return _render(
         "report.html.j2",
@@ -108,10 +103,14 @@ def comparison(words: Comparison, picture: Picture | None, *, templates: Path | 
 
 
 def comparison_page(
-    words: Comparison, picture: Picture | None, folder: Path, *, templates: Path | None = None
+    words: Comparison,
+    picture: Picture | None,
+    embed: Callable[[Path], str],
+    *,
+    templates: Path | None = None,
 ) -> str:
-    """Return the report.html that compares runs."""
-    curves = _embedded(picture, folder) if picture else None
+    """Return the report.html that compares runs; `embed` as in `html`."""
+    curves = _embedded(picture, embed) if picture else None
     return _render("comparison.html.j2", templates, document=words, curves=curves)
 
 
@@ -209,6 +208,6 @@ def _relative(picture: Picture) -> Source:
     return Source(picture.alt, picture.caption, light, dark, picture.plot, paper.as_posix())
 
 
-def _embedded(picture: Picture, folder: Path) -> Source:
-    light, dark = (embedded(folder / path) for path in (picture.light, picture.dark))
+def _embedded(picture: Picture, embed: Callable[[Path], str]) -> Source:
+    light, dark = embed(picture.light), embed(picture.dark)
     return Source(picture.alt, picture.caption, light, dark)

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from PIL import Image
 
 from cifar_report.reporter.wording import one_line
 
@@ -114,13 +116,20 @@ def sheet(figure: Figure) -> Axes:
 
 def save(figure: Figure, path: Path) -> None:
     """Write SVG, PDF or PNG, by the name's ending, without a date."""
-    paper = figure.get_facecolor()
-    if path.suffix == ".svg":
-        figure.savefig(path, format="svg", facecolor=paper, metadata={"Date": None})
-    elif path.suffix == ".pdf":
-        figure.savefig(path, format="pdf", facecolor=paper, metadata={"CreationDate": None})
+    if path.suffix == ".png":
+        pixels(figure).save(path)
     else:
-        figure.savefig(path, format="png", dpi=PNG_DPI, facecolor=paper)
+        undated = {"Date": None} if path.suffix == ".svg" else {"CreationDate": None}
+        figure.savefig(path, facecolor=figure.get_facecolor(), metadata=undated)
+
+
+def pixels(figure: Figure) -> Image.Image:
+    """Return what a PNG of a figure holds. To write it is Pillow's work, for any thread; to draw is not."""
+    figure.set_dpi(PNG_DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]  # untyped in matplotlib
+    drawn = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]  # the same
+    return Image.fromarray(drawn).convert("RGB")
 
 
 def drawable(names: Sequence[str], longest: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,7 +16,7 @@ from cifar_report.reporter import figures, formats, render
 from cifar_report.reporter.author import Author
 from cifar_report.reporter.document import Document, compose
 from cifar_report.reporter.facts import Facts, gather
-from cifar_report.reporter.page import pane
+from cifar_report.reporter.page import Embedding, pane
 from cifar_report.reporter.pdf import print_pdf
 from cifar_report.reporter.sections import SECTIONS, Section
 
@@ -105,16 +106,21 @@ def _write_all(facts: Facts, document: Document, wishes: Wishes, workshop: Path)
     wanted, templates = set(wishes.formats), wishes.templates
     plain = wanted <= {"json", "csv"} or (wanted <= {"markdown", "json", "csv"} and wishes.inline)
     (workshop / figures.FOLDER).mkdir(exist_ok=True)
-    pictures = (
-        figures.name_all(facts) if plain else figures.draw_all(facts, workshop, latex="latex" in wanted)
-    )
-    if "markdown" in wanted:
-        head = formats.front_matter(facts, document) if wishes.front_matter else ""
-        text = render.readme(document, pictures, inline=wishes.inline, templates=templates)
-        (workshop / README).write_text(head + text, encoding="utf-8")
-    if wanted & {"html", "pdf"}:
-        page = render.html(document, pictures, workshop, pane(facts), templates=templates)
-        (workshop / HTML).write_text(page, encoding="utf-8")
+    with ThreadPoolExecutor() as threads:
+        embedding = Embedding(workshop, threads)
+        begin = embedding.begin if wanted & {"html", "pdf"} else None
+        pictures = (
+            figures.name_all(facts)
+            if plain
+            else figures.draw_all(facts, workshop, latex="latex" in wanted, drawn=begin)
+        )
+        if "markdown" in wanted:
+            head = formats.front_matter(facts, document) if wishes.front_matter else ""
+            text = render.readme(document, pictures, inline=wishes.inline, templates=templates)
+            (workshop / README).write_text(head + text, encoding="utf-8")
+        if begin:
+            page = render.html(document, pictures, embedding, pane(facts), templates=templates)
+            (workshop / HTML).write_text(page, encoding="utf-8")
     if "pdf" in wanted:
         print_pdf(workshop / HTML, workshop / FILES["pdf"])
     if "latex" in wanted:
