@@ -34,6 +34,7 @@ ALLOWED = {
         "jinja2",
         "markupsafe",
         "matplotlib",
+        "PIL",  # matplotlib brings it
         "numpy",
         "cifar_report.analyzer",
         "cifar_report.trainer",
@@ -59,9 +60,7 @@ EXCEPTIONS = {
     "reporter/grad_cam.py": {"torch"},
     "reporter/measured.py": {"torch"},
     "reporter/field_pictures_files.py": {"torch"},
-    "reporter/field_pictures_image.py": {"torch", "PIL"},
-    # Pictures made smaller for the page; matplotlib brings Pillow.
-    "reporter/page.py": {"PIL"},
+    "reporter/field_pictures_image.py": {"torch"},
     # Loaded by pytest, and by nothing else.
     "analyzer/pytest_plugin.py": {"pytest"},
     # The second opinion is theirs; imported in functions, for `--second-opinion` alone.
