@@ -128,7 +128,7 @@ def pixels(figure: Figure) -> Image.Image:
     figure.set_dpi(PNG_DPI)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]  # untyped in matplotlib
-    drawn = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]  # the same
+    drawn = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]  # untyped in matplotlib too
     return Image.fromarray(drawn).convert("RGB")
 
 
