@@ -4,7 +4,7 @@
 
 Each time a run of six epochs on the digits gets SIGKILL, with all its worker processes left behind, at a
 moment drawn from the whole of the uninterrupted run's duration, and is resumed; every third resumed run is
-killed and resumed once more. Prints a line per kill and exits with 1 if any file differs.
+killed and resumed once more. What follows `--` is given to each training as well. Prints a line per kill and exits with 1 if any file differs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("options", nargs="*", help="of the trainings, after --: such as --compile on")
     arguments = parser.parse_args()
+    OPTIONS.extend(arguments.options)
     moments, differ = random.Random(arguments.seed), 0
     with tempfile.TemporaryDirectory() as place:
         whole, run = Path(place) / "whole", Path(place) / "run"

@@ -109,7 +109,9 @@ def documents_way(module: nn.Module, data: ImageData, workers: int) -> Callable[
 
 def our_work(module: nn.Module, data: ImageData, device: str = "auto", epochs: int = 1_000) -> Work:
     """Return the product's own training with all its defaults."""
-    return new_work(module, data, Options(epochs=epochs, batch_size=BATCH, device=device), None, ALONE)
+    return new_work(
+        module, data, Options(epochs=epochs, batch_size=BATCH, device=device), None, ALONE, Listener()
+    )
 
 
 def our_epoch(work: Work, number: int) -> Pace:
@@ -177,4 +179,5 @@ def on_gpu(name: str, source: str, epochs: int) -> Any:
 def how(work: Work) -> str:
     """Return what was chosen for a run that left it open."""
     config = work.config
-    return f"{config.precision}, {config.extra['memory_format']}, {config.augment_with} augments"
+    code = ", compiled" if config.extra.get("compiled") else ""
+    return f"{config.precision}, {config.extra['memory_format']}{code}, {config.augment_with} augments"

@@ -161,6 +161,14 @@ OPTIONS = (
         help="auto measures for a second.",
     ),
     click.option(
+        "--compile",
+        type=click.Choice(["auto", "on", "off"]),
+        default="auto",
+        show_default=True,
+        help="Let torch.compile make faster code of the network; auto tries whether it is faster, "
+        "in trainings of over ten minutes (on a GPU: one). Takes half a minute, and on a CPU a C++ compiler.",
+    ),
+    click.option(
         "--overfit-batch",
         is_flag=True,
         help="Only see whether the network can learn one batch by heart; writes nothing.",

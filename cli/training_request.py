@@ -40,6 +40,7 @@ class Request:
     device: str
     precision: str
     memory_format: str
+    compile: str
     assignment: str | None
     require: tuple[str, ...]
     out: Path | None

@@ -80,7 +80,7 @@ def begin(
     """Do what `train` does in a claimed folder. All of a team call this, the leader writes."""
     if options.tensorboard:
         require_tensorboard()
-    work = new_work(module, data, options, teacher, team)
+    work = new_work(module, data, options, teacher, team, listener)
     state = checkpoint.take(work.trainee, ())
     if team.leads:
         for note in work.notes:
@@ -115,7 +115,7 @@ def resume(
     with _held(folder, listener, team):
         run = read_run(folder)
         choose_device(run.config.device)
-        work = same_work(module, data, run, teacher, workers, team)
+        work = same_work(module, data, run, teacher, workers, team, listener)
         if team.size != run.config.processes:
             begun = run.config.processes
             listener.note(f"{folder} began with {begun} processes, now {team.size}: not to the same bits")

@@ -59,6 +59,8 @@ class Options:
     """One of `precision.PRECISIONS`."""
     memory_format: str = "auto"
     """One of `precision.MEMORY_FORMATS`."""
+    compile: str = "auto"
+    """One of `compiling.COMPILE`."""
     workers: int | None = None
     """Processes that augment images; None chooses."""
     tensorboard: bool = False

@@ -10,9 +10,10 @@ from torch.nn import functional
 
 from cifar_report.analyzer.errors import ModelError
 from cifar_report.trainer.images import ImageData, facts
-from cifar_report.trainer.network import Network, try_out
+from cifar_report.trainer.network import Network
 from cifar_report.trainer.optimize import make_optimizer, refuse_untrainable
 from cifar_report.trainer.options import Options, make_config
+from cifar_report.trainer.trial import try_out
 
 STEPS = 300
 """Most steps that a network gets."""

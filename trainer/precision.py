@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -48,6 +49,7 @@ class Speed:
 
 
 PLAIN = Speed("float32", "channels_last")
+Way = TypeVar("Way")
 
 
 def candidates(precision: str, memory_format: str, device: str) -> list[Speed]:
@@ -73,11 +75,18 @@ def fastest(seconds: Mapping[Speed, Sequence[float]]) -> Speed:
         seconds: of each way, its steps of the same rounds.
     """
     usual = next(iter(seconds))
-    ways = [usual, *(way for way in seconds if _wins(seconds[usual], seconds[way], _worth(usual, way)))]
+    ways = [usual, *(way for way in seconds if wins(seconds[usual], seconds[way], _worth(usual, way)))]
     return min(ways, key=lambda way: sorted(seconds[way])[len(seconds[way]) // 2])
 
 
-def _wins(usual: Sequence[float], other: Sequence[float], factor: float) -> bool:
+def wins(usual: Sequence[float], other: Sequence[float], factor: float) -> bool:
+    """Return whether another way is faster by a factor than the usual one, again and again.
+
+    Args:
+        usual: the seconds of its steps, round by round.
+        other: those of the other way, of the same rounds.
+        factor: more than 1.
+    """
     won = sum(mine >= factor * theirs for mine, theirs in zip(usual, other, strict=True))
     return won >= SURE * len(usual)
 
@@ -87,11 +96,11 @@ def _worth(usual: Speed, other: Speed) -> float:
     return math.prod(WORTH_IT.get(theirs, 1.0) for mine, theirs in pairs if mine != theirs)
 
 
-def measure(ways: list[Speed], step: Callable[[Speed], None]) -> dict[Speed, list[float]]:
+def measure(ways: list[Way], step: Callable[[Way], None]) -> dict[Way, list[float]]:
     """Return the seconds of each way's steps, round by round, after one that isn't counted."""
     for way in ways:
         step(way)
-    seconds: dict[Speed, list[float]] = {way: [] for way in ways}
+    seconds: dict[Way, list[float]] = {way: [] for way in ways}
     begin, rounds = time.perf_counter(), 0
     while rounds < ROUNDS or time.perf_counter() - begin < BUDGET:
         for way in ways:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+from dataclasses import replace
 
 from torch import nn
 
@@ -39,7 +40,7 @@ def find_rate(
         ModelError: the network can't be copied, doesn't fit the data, fails, or its loss is not finite
             before the first step.
     """
-    work = new_work(_copy(module), data, options, teacher, ALONE)
+    work = new_work(_copy(module), data, replace(options, compile="off"), teacher, ALONE, listener)
     for note in work.notes:
         listener.note(note)
     chosen = rates(steps=steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -17,7 +18,8 @@ from cifar_report.trainer.epoch import Trainee
 from cifar_report.trainer.evaluate import refuse_mirrored
 from cifar_report.trainer.feed import Feed, make_feed
 from cifar_report.trainer.images import ImageData, Split, facts
-from cifar_report.trainer.network import Network, choose_speed, try_out
+from cifar_report.trainer.listen import Listener
+from cifar_report.trainer.network import Network
 from cifar_report.trainer.optimize import make_optimizer, refuse_untrainable
 from cifar_report.trainer.options import Options, make_config
 from cifar_report.trainer.plan import EpochPlan
@@ -26,6 +28,7 @@ from cifar_report.trainer.records import SCHEMA_VERSION, Augmentation, DataFacts
 from cifar_report.trainer.run import Run
 from cifar_report.trainer.teacher import Teacher
 from cifar_report.trainer.team import Team
+from cifar_report.trainer.trial import choose_compiled, choose_speed, refuse_uncompilable, try_out
 from cifar_report.trainer.validation import hold_out
 
 _TRIED = 8
@@ -53,9 +56,14 @@ class Work:
 
 
 def new_work(
-    module: nn.Module, data: ImageData, options: Options, teacher: Teacher | None, team: Team
+    module: nn.Module,
+    data: ImageData,
+    options: Options,
+    teacher: Teacher | None,
+    team: Team,
+    listener: Listener,
 ) -> Work:
-    """Put a new run together, and try its network out.
+    """Put a new run together, and try its network out. The leader's listener hears how it computes.
 
     Raises:
         UsageError: the device isn't there, the precision can't be used, or too many images are held out.
@@ -77,22 +85,31 @@ def new_work(
     refuse_untrainable(module)
     try_out(Network(module, config), *_first(data, _TRIED))
     ways = candidates(options.precision, options.memory_format, config.device) if team.leads else []
-    speed = choose_speed(module, config, ways, *_first(data, _MEASURED)) if team.leads else None
+    speed = choose_speed(module, config, ways, _first(data, _MEASURED)) if team.leads else None
     speed = team.tell(speed)
     if speed is None:
         raise RuntimeError("the leader chose no way to compute")
     extra = {**config.extra, "memory_format": speed.memory_format}
     config = replace(config, precision=speed.precision, extra=extra)
+    if team.tell(team.leads and _compiled(module, data, config, options.compile, listener)):
+        config = replace(config, extra={**config.extra, "compiled": True})
     return _put_together(module, data, validation, config, pipeline, teacher, options.workers, team)
 
 
 def same_work(
-    module: nn.Module, data: ImageData, run: Run, teacher: Teacher | None, workers: int | None, team: Team
+    module: nn.Module,
+    data: ImageData,
+    run: Run,
+    teacher: Teacher | None,
+    workers: int | None,
+    team: Team,
+    listener: Listener,
 ) -> Work:
     """Put a run together that has begun.
 
     Raises:
-        UsageError: version, data, teacher or augmentation are not the run's.
+        UsageError: version, data, teacher or augmentation are not the run's, or its compiled network can't
+            be compiled here.
     """
     config = run.config
     if config.schema_version != SCHEMA_VERSION:
@@ -114,6 +131,8 @@ def same_work(
     pipeline = load_pipeline(config.augment, config.data, mirror=mirror, assignment=assignment)
     work = _put_together(module, data, validation, config, pipeline, teacher, workers, team)
     _refuse_other_augmentation(run, work.augmentation)
+    if config.extra.get("compiled") and team.leads:
+        refuse_uncompilable(Network(module, config), _first(data, _share(config)), listener)
     return work
 
 
@@ -155,6 +174,16 @@ def _put_together(
         notes=(*pipeline.notes, *([feed.note] if feed.note else [])),
         team=team,
     )
+
+
+def _compiled(module: nn.Module, data: ImageData, config: RunConfig, asked: str, listener: Listener) -> bool:
+    steps = config.epochs * math.ceil(len(data.train.labels) / config.batch_size)
+    return choose_compiled(module, config, asked, steps, _first(data, _share(config)), listener)
+
+
+def _share(config: RunConfig) -> int:
+    """Return how many images of a batch a process gets."""
+    return config.batch_size // config.processes
 
 
 def _facts(data: ImageData, validation: Split | None) -> DataFacts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,8 @@ from torch import nn
 
 from cifar_report.analyzer.analysis import Analysis, FieldTotals, ReceptiveField, Totals
 from cifar_report.trainer.images import ImageData, Split
+
+needs_compiler = pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++"))), reason="no C++ compiler")
 
 
 class Notes:

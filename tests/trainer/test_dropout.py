@@ -12,6 +12,7 @@ from cifar_report.trainer.dropout import FastDropout
 from cifar_report.trainer.images import facts
 from cifar_report.trainer.network import Network
 from cifar_report.trainer.options import Options, make_config
+from tests.trainer.conftest import needs_compiler
 
 
 def dropped(like, p=0.3, seed=0, **how):
@@ -110,10 +111,21 @@ def test_networks_train_with_it_and_are_evaluated_without(data):
     assert torch.equal(trained, dropped(plain, 0.5, seed=3))
 
 
-def test_a_compiler_gets_torchs_own():
-    seen = []
-    compiled = torch.compile(nn.Dropout(0.5), backend=lambda graph, _: seen.append(str(graph.code)) or graph)
-    with FastDropout():
-        found = compiled(torch.ones(100))
-    assert set(found.unique().tolist()) == {0.0, 2.0}
-    assert "dropout(" in "".join(seen)
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=needs_compiler)])
+def test_compiled_networks_drop_the_same_elements(backend):
+    """Two layers with the same input: a compiler must not take them for one."""
+
+    class Two(nn.Module):
+        def forward(self, maps):
+            return functional.dropout(maps, 0.5), functional.dropout(maps, 0.5)
+
+    maps = torch.randn(40, 30, requires_grad=True)
+    found, expected = [], []
+    for results, network in ((found, torch.compile(Two(), backend=backend)), (expected, Two())):
+        torch.manual_seed(1)
+        with FastDropout():
+            first, second = network(maps)
+        (gradient,) = torch.autograd.grad((first * second).sum(), maps)
+        results += [first, second, gradient]
+    assert not torch.equal(found[0], found[1])
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(found, expected, strict=True))

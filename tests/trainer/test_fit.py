@@ -12,9 +12,10 @@ from torch import nn
 from cifar_report.analyzer.errors import ModelError, UsageError
 from cifar_report.trainer.fit import resume, train
 from cifar_report.trainer.images import Split, facts
-from cifar_report.trainer.network import Network, try_out
+from cifar_report.trainer.network import Network
 from cifar_report.trainer.options import Options, make_config
 from cifar_report.trainer.run import read_run
+from cifar_report.trainer.trial import try_out
 
 OPTIONS = Options(epochs=3, batch_size=16, precision="float32", memory_format="channels_last", workers=0)
 

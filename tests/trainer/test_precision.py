@@ -10,9 +10,9 @@ import torch
 from cifar_report.analyzer.errors import UsageError
 from cifar_report.trainer import precision
 from cifar_report.trainer.images import facts
-from cifar_report.trainer.network import choose_speed
 from cifar_report.trainer.options import Options, choose_device, make_config
 from cifar_report.trainer.precision import PLAIN, Speed, candidates, fastest, measure
+from cifar_report.trainer.trial import choose_speed
 
 HALF = Speed("bfloat16", "channels_last")
 ROWS = Speed("float32", "contiguous")
@@ -89,7 +89,7 @@ def test_measuring_changes_no_weight(monkeypatch, network, make_network, data):
     monkeypatch.setattr(precision, "BUDGET", 0.0)
     config = make_config(Options(epochs=1), facts(data))
     images, labels = torch.from_numpy(data.train.images), torch.from_numpy(data.train.labels)
-    assert choose_speed(network, config, [PLAIN, ROWS], images, labels) in (PLAIN, ROWS)
+    assert choose_speed(network, config, [PLAIN, ROWS], (images, labels)) in (PLAIN, ROWS)
     same = make_network().state_dict()
     assert all(torch.equal(value, same[name]) for name, value in network.state_dict().items())
 

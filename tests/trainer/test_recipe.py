@@ -21,7 +21,7 @@ from cifar_report.trainer.measurements import measurements
 from cifar_report.trainer.network import Network
 from cifar_report.trainer.options import Options
 from cifar_report.trainer.run import read_run
-from tests.trainer.conftest import small_network
+from tests.trainer.conftest import needs_compiler, small_network
 
 OPTIONS = Options(epochs=3, batch_size=16, precision="float32", memory_format="channels_last", workers=0)
 
@@ -55,6 +55,7 @@ def fit(data, analysis, notes, make_network):
         {"validation": 9, "flip_test": True},
         {"precision": "float16"},  # as on a GPU, with the gradients scaled
         {"memory_format": "contiguous"},
+        pytest.param({"compile": "on"}, marks=needs_compiler),
     ],
     ids=lambda changes: "-".join(changes),
 )
