@@ -4,7 +4,8 @@
 
 Each time a run of six epochs on the digits gets SIGKILL, with all its worker processes left behind, at a
 moment drawn from the whole of the uninterrupted run's duration, and is resumed; every third resumed run is
-killed and resumed once more. What follows `--` is given to each training as well. Prints a line per kill and exits with 1 if any file differs.
+killed and resumed once more. What follows `--` is given to each training as well. Prints a line per kill and
+exits with 1 if any file differs.
 """
 
 from __future__ import annotations

@@ -13,7 +13,9 @@ MANY = 1_000
 """Steps from which on the time of a training is estimated at all."""
 
 WORTH_IT = 1.1
-"""Factor by which it must be faster, in nearly every round: it gives other bits, see `precision.WORTH_IT`."""
+"""Factor by which it must be faster in the median: the code gives other bits, see `precision.WORTH_IT`."""
+ROUNDS = 15
+"""Of which: it is worth some seconds more than a precision, since it brings less."""
 
 
 class Compiled(nn.Module):

@@ -35,7 +35,7 @@ SURE = 0.9
 """Share of the rounds."""
 ROUNDS = 5
 BUDGET = 1.0
-"""How long to measure [s], at least `ROUNDS` rounds."""
+"""How long to measure [s], at least."""
 
 _TIMEOUT = 60
 
@@ -75,18 +75,11 @@ def fastest(seconds: Mapping[Speed, Sequence[float]]) -> Speed:
         seconds: of each way, its steps of the same rounds.
     """
     usual = next(iter(seconds))
-    ways = [usual, *(way for way in seconds if wins(seconds[usual], seconds[way], _worth(usual, way)))]
+    ways = [usual, *(way for way in seconds if _wins(seconds[usual], seconds[way], _worth(usual, way)))]
     return min(ways, key=lambda way: sorted(seconds[way])[len(seconds[way]) // 2])
 
 
-def wins(usual: Sequence[float], other: Sequence[float], factor: float) -> bool:
-    """Return whether another way is faster by a factor than the usual one, again and again.
-
-    Args:
-        usual: the seconds of its steps, round by round.
-        other: those of the other way, of the same rounds.
-        factor: more than 1.
-    """
+def _wins(usual: Sequence[float], other: Sequence[float], factor: float) -> bool:
     won = sum(mine >= factor * theirs for mine, theirs in zip(usual, other, strict=True))
     return won >= SURE * len(usual)
 
@@ -96,18 +89,24 @@ def _worth(usual: Speed, other: Speed) -> float:
     return math.prod(WORTH_IT.get(theirs, 1.0) for mine, theirs in pairs if mine != theirs)
 
 
-def measure(ways: list[Way], step: Callable[[Way], None]) -> dict[Way, list[float]]:
-    """Return the seconds of each way's steps, round by round, after one that isn't counted."""
+def measure(ways: list[Way], step: Callable[[Way], None], rounds: int = ROUNDS) -> dict[Way, list[float]]:
+    """Return the seconds of each way's steps, round by round, after one that isn't counted.
+
+    Args:
+        ways: what to choose from.
+        step: takes one in a way.
+        rounds: so many at least, and for `BUDGET` seconds.
+    """
     for way in ways:
         step(way)
     seconds: dict[Way, list[float]] = {way: [] for way in ways}
-    begin, rounds = time.perf_counter(), 0
-    while rounds < ROUNDS or time.perf_counter() - begin < BUDGET:
+    begin, done = time.perf_counter(), 0
+    while done < rounds or time.perf_counter() - begin < BUDGET:
         for way in ways:
             start = time.perf_counter()
             step(way)
             seconds[way].append(time.perf_counter() - start)
-        rounds += 1
+        done += 1
     return seconds
 
 

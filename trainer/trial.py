@@ -13,10 +13,10 @@ from torch import nn
 from torch.nn import functional
 
 from cifar_report.analyzer.errors import ModelError, Problem, UsageError
-from cifar_report.trainer.compiling import LONG, MANY, WORTH_IT
+from cifar_report.trainer.compiling import LONG, MANY, ROUNDS, WORTH_IT
 from cifar_report.trainer.listen import Listener
 from cifar_report.trainer.network import Network
-from cifar_report.trainer.precision import Speed, fastest, measure, wins
+from cifar_report.trainer.precision import Speed, fastest, measure
 from cifar_report.trainer.records import RunConfig
 
 Images = tuple[torch.Tensor, torch.Tensor]
@@ -97,9 +97,10 @@ def choose_compiled(
             return False
         if asked == "on":
             return True
-        seconds = measure([False, True], lambda which: _step(networks[which], batch))
+        seconds = measure([False, True], lambda which: _step(networks[which], batch), ROUNDS)
     before, after = (1000 * statistics.median(seconds[which]) for which in (False, True))
-    chosen = wins(seconds[False], seconds[True], WORTH_IT)
+    ratios = [usual / fast for usual, fast in zip(seconds[False], seconds[True], strict=True)]
+    chosen = statistics.median(ratios) >= WORTH_IT
     what = "the network is compiled" if chosen else "the network trains as it is"
     listener.note(f"{what}: a step takes {before:,.0f} ms, compiled {after:,.0f} ms")
     return chosen
