@@ -40,7 +40,9 @@ def _dropout(
     threshold = round(p * _LEVELS)
     if not training or not 0 < threshold < _LEVELS or not input.numel():
         return functional.dropout(input, p, training, inplace)
-    mask = _mask(input.detach(), threshold)
+    # Compiled code widens a narrow mask as it reads it; by itself that would be a pass over memory.
+    dtype = torch.bfloat16 if torch.compiler.is_compiling() else input.dtype
+    mask = _kept(input.detach(), threshold, dtype).to(input.dtype).mul_(_LEVELS / (_LEVELS - threshold))
     return input.mul_(mask) if inplace else input * mask
 
 
@@ -48,18 +50,18 @@ def _dropout(
 @torch.library.custom_op(
     "cifar_report::dropout_mask", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,)
 )
-def _mask(like: torch.Tensor, threshold: int) -> torch.Tensor:
-    """Return 0 with probability `threshold / 65536`, else what keeps the mean, in the layout of `like`."""
-    mask = torch.empty_like(like)
+def _kept(like: torch.Tensor, threshold: int, dtype: torch.dtype) -> torch.Tensor:
+    """Return 0 with probability `threshold / 65536`, else 1, in the layout of `like`."""
+    kept = torch.empty_like(like, dtype=dtype)
     generator = np.random.Generator(np.random.SFC64(int(torch.randint(2**63 - 1, ()))))
-    count = (mask.numel() + 3) // 4
+    count = (kept.numel() + 3) // 4
     draws = torch.from_numpy(generator.integers(0, 1 << 64, count, dtype=np.uint64)).view(torch.int16)
     # In the order of memory, whatever the layout. Signed 16-bit numbers begin at -32768.
-    flat = mask.as_strided((mask.numel(),), (1,))
-    torch.ge(draws[: mask.numel()], threshold - _LEVELS // 2, out=flat)
-    return mask.mul_(_LEVELS / (_LEVELS - threshold))
+    flat = kept.as_strided((kept.numel(),), (1,))
+    torch.ge(draws[: kept.numel()], threshold - _LEVELS // 2, out=flat)
+    return kept
 
 
-@_mask.register_fake
-def _(like: torch.Tensor, threshold: int) -> torch.Tensor:
-    return torch.empty_like(like)
+@_kept.register_fake
+def _(like: torch.Tensor, threshold: int, dtype: torch.dtype) -> torch.Tensor:
+    return torch.empty_like(like, dtype=dtype)
