@@ -23,9 +23,11 @@ class Compiler:
     """Stands in for `torch.compile`; fails where it is told to."""
 
     def __init__(self):
-        self.batches, self.problem = [], None
+        self.batches, self.problem, self.how = [], None, {}
 
     def __call__(self, module, **how):
+        self.how = how
+
         def fast(images):
             if self.problem:
                 raise self.problem
@@ -74,6 +76,22 @@ def test_batches_of_another_size_run_as_they_are(compiler):
 def test_it_holds_the_parameters_once():
     layer = nn.Linear(2, 3)
     assert list(Compiled(layer, torch.device("cpu")).state_dict()) == ["module.weight", "module.bias"]
+
+
+@pytest.mark.parametrize(
+    ("channels", "device", "cpu", "options"),
+    [
+        ((8, 32), "cpu", "AVX512", {"cpp.simdlen": 256}),
+        ((16, 32), "cpu", "AVX512", None),
+        ((8, 32), "cpu", "AVX2", None),
+        ((8, 32), "cuda", "AVX512", None),
+    ],
+)
+def test_few_channels_are_summed_in_shorter_vectors(compiler, monkeypatch, channels, device, cpu, options):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: cpu)
+    norms = nn.Sequential(*(nn.BatchNorm2d(count) for count in channels))
+    Compiled(norms, torch.device(device))
+    assert compiler.how["options"] == options
 
 
 @pytest.mark.parametrize(("plain", "steps"), [(0.3, 1_999), (600.0, 999)])
