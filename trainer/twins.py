@@ -94,7 +94,8 @@ class TwinAugmenter:
             return twin.apply(planes, parameters[rows])
         if len(places):
             there = self._there(places)
-            planes[there] = twin.apply(planes[there], parameters[rows])
+            some = planes.index_select(0, there)
+            planes.index_copy_(0, there, twin.apply(some, parameters[rows]))
         return planes
 
     def _there(self, numbers: torch.Tensor) -> torch.Tensor:
