@@ -1,17 +1,14 @@
-"""The styles, on analyses made by hand so that every awkward figure occurs."""
+"""All styles, and those that other tools print, of analyses made by hand."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from markdown_it import MarkdownIt
 
-from cifar_report.analyzer.analysis import Analysis, FieldTotals, Layer, ReceptiveField, Totals
+from cifar_report.analyzer.analysis import Analysis
 from cifar_report.analyzer.summary import (
     csv_table,
     html_table,
@@ -20,102 +17,9 @@ from cifar_report.analyzer.summary import (
     torchsummary_table,
     tree_table,
 )
-
-UNKNOWN = ReceptiveField(kind="unknown", cause="aten.mystery")
-GLOBAL = ReceptiveField(kind="global", cause="attend")
-
-
-def local(*size: int, stride: tuple[float, ...] = (1, 1), uniform: bool = True) -> ReceptiveField:
-    return ReceptiveField(
-        kind="local", size=size, stride=stride, start=(0.5, 0.5), uniform=uniform, visible=(3, 3)
-    )
-
-
-def layer(index: int, name: str, type_: str, depth: int, **changes: Any) -> Layer:
-    values: dict[str, Any] = {
-        "index": index,
-        "name": name,
-        "type": type_,
-        "kind": "module",
-        "leaf": True,
-        "container": False,
-        "depth": depth,
-        "input_shape": (1, 3, 8, 8),
-        "output_shape": (1, 4, 8, 8),
-        "params": 0,
-        "trainable_params": 0,
-        "buffers": 0,
-        "reused": False,
-        "macs": 0,
-        "flops": 0,
-        "elementwise": 0,
-        "dmas": 0,
-        "activation_bytes": 0,
-        "receptive_field": local(3, 3),
-        "backward_field": local(5, 3),
-        "first_operator": 0,
-        "last_operator": 0,
-    }
-    return Layer(**(values | changes))
-
-
-LAYERS = (
-    layer(0, "stem.conv", "Conv2d", 2, params=112, trainable_params=112, macs=6912, flops=13824),
-    layer(1, "stem.norm", "BatchNorm2d", 2, params=8, buffers=9),
-    layer(2, "stem", "Sequential", 1, leaf=False, container=True),
-    layer(3, "act", "ReLU", 1, receptive_field=local(5, 3, stride=(2, 1))),
-    layer(4, "", "mystery", 1, kind="function", macs=None, receptive_field=UNKNOWN),
-    layer(5, "act", "ReLU", 1, reused=True, receptive_field=local(27, 27, stride=(0.5, 0.5), uniform=False)),
-    layer(6, "attend", "Attention|x", 1, params=1_234_567, macs=9_876_543_210, receptive_field=GLOBAL),
-    layer(7, "", "Net<b>", 0, leaf=False, container=True, output_shape=(1, 10), params=20, macs=0),
-)
-
-TOTALS = Totals(
-    params=1_234_707,
-    trainable_params=1_234_607,
-    frozen_params=100,
-    buffers=9,
-    macs=None,
-    flops=None,
-    elementwise=2048,
-    dmas=4096,
-    param_bytes=4 * 1_234_707,
-    buffer_bytes=40,
-    activation_bytes=3 << 20,
-    peak_activation_bytes=1 << 20,
-    receptive_field=FieldTotals(before_gap=local(5, 3, stride=(2, 1)), output=GLOBAL),
-    unknown_ops=("aten.mystery",),
-)
-
-ANALYSIS = Analysis(
-    model="made_by_hand",
-    input_shape=(3, 8, 8),
-    rung="meta",
-    totals=TOTALS,
-    layers=LAYERS,
-    operators=(),
-    findings=(),
-    uncalled=("spare",),
-)
-
-KNOWN = replace(
-    ANALYSIS,
-    totals=replace(TOTALS, macs=9_876_550_122, flops=19_753_100_244, unknown_ops=()),
-    layers=tuple(replace(each, macs=each.macs or 0) for each in LAYERS),
-    uncalled=(),
-)
-"""The same without anything unknown, and with every module called."""
+from tests.analyzer.hand_made import ANALYSIS, GLOBAL, KNOWN, LAYERS, UNKNOWN
 
 STYLES = (csv_table, html_table, markdown_table, torchscan_table, torchsummary_table, tree_table)
-
-
-def tree_rows(text: str) -> dict[str, list[str]]:
-    """Return the cells of a tree table by their label without the art."""
-    rows = {}
-    for line in text.splitlines():
-        label, *cells = re.split(r"  +", line.lstrip("│├└─ ").rstrip())
-        rows[label] = cells
-    return rows
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -244,105 +148,3 @@ class TestTorchscan:
         assert [line.index(word) for line, word in ((lines[1], "Type"), (lines[3], "Net<b>"))] == [types] * 2
         assert lines[4].index("ReLU") == types
         assert len(lines[0]) == len(lines[1]) == len(lines[2])
-
-
-class TestTree:
-    def test_the_tree_is_parents_first_with_functions_and_reused_modules(self) -> None:
-        labels = [re.split(r"  +", line)[0] for line in tree_table(ANALYSIS).splitlines()[2:10]]
-        assert labels == [
-            "made_by_hand",
-            "├─ stem",
-            "│",  # two spaces inside the art
-            "│",
-            "├─ act",
-            "├─ mystery",
-            "├─ act (reused)",
-            "└─ attend",
-        ]
-
-    def test_figures_of_every_kind(self) -> None:
-        rows = tree_rows(tree_table(ANALYSIS))
-        assert rows["conv"] == ["Conv2d", "1x4x8x8", "112", "6,912", "3", "1"]
-        assert rows["stem"] == ["Sequential", "1x4x8x8", "-", "-", "3", "1"]
-        assert rows["act"] == ["ReLU", "1x4x8x8", "0", "0", "5x3", "2x1"]
-        assert rows["mystery"] == ["function", "1x4x8x8", "0", "unknown", "unknown", "unknown"]
-        assert rows["act (reused)"] == ["ReLU", "1x4x8x8", "0", "0", "≤27", "0.5"]
-        assert rows["attend"] == ["Attention|x", "1x4x8x8", "1,234,567", "9,876,543,210", "global", "-"]
-        assert rows["made_by_hand"] == ["Net<b>", "1x10", "20", "-", "3", "1"]
-
-    @pytest.mark.parametrize("depth", [0, 1, 2, None])
-    def test_columns_add_up_to_the_totals_at_any_depth(self, depth: int | None) -> None:
-        lines = tree_table(KNOWN, depth).splitlines()
-        body = lines[2 : lines.index(lines[1], 2)]
-        columns = [re.split(r"  +", line.lstrip("│├└─ "))[3:5] for line in body]
-        params, macs = zip(*columns, strict=True)
-        for texts, total in ((params, KNOWN.totals.params), (macs, KNOWN.totals.macs)):
-            assert sum(int(text.replace(",", "")) for text in texts if text != "-") == total
-
-    def test_closing_a_block_with_an_unknown_part_makes_its_sum_unknown(self) -> None:
-        rows = tree_rows(tree_table(ANALYSIS, depth=0))
-        assert rows["made_by_hand"][2:4] == ["1,234,707", "unknown"]
-
-    def test_rows_are_aligned_with_figures_of_ten_digits(self) -> None:
-        lines = tree_table(ANALYSIS).splitlines()
-        assert len({len(line) for line in lines[:10]}) == 1
-
-    def test_totals_say_what_is_unknown_and_why(self) -> None:
-        text = tree_table(ANALYSIS)
-        assert re.search(r"^MACs +unknown \(convolution", text, re.MULTILINE)
-        assert re.search(
-            r"^WARNING +no rule for aten\.mystery: the figures they touch are", text, re.MULTILINE
-        )
-        assert re.search(r"^Never called +spare$", text, re.MULTILINE)
-        assert "5x3 px (3 of it on the image) before global pooling" in text
-        assert "global (because of attend) at the output" in text
-        assert "on meta tensors" in text
-
-    def test_nothing_unknown_gives_no_warning(self) -> None:
-        assert "WARNING" not in tree_table(KNOWN)
-        assert "unknown" not in torchscan_table(KNOWN)
-
-
-class TestFlat:
-    def test_markdown_rows_add_up_to_the_last_one(self) -> None:
-        rows = [line.split(" | ") for line in markdown_table(KNOWN).splitlines() if line.startswith("| ")]
-        figures = [[int(cell.replace(",", "").strip("*")) for cell in row[3:5]] for row in rows[2:]]
-        params, macs = zip(*figures, strict=True)
-        assert (sum(params[:-1]), sum(macs[:-1])) == (params[-1], macs[-1])
-
-    def test_markdown_renders_to_a_table_of_seven_columns_without_markup_from_names(self) -> None:
-        nasty = replace(LAYERS[3], name="a|b*c*_d_`e`", type="<script>")
-        analysis = replace(ANALYSIS, layers=(nasty, *LAYERS), uncalled=("_x_", "*y*"))
-        html = MarkdownIt("gfm-like").render(markdown_table(analysis))
-        assert [row.count("<td") for row in html.split("<tr>")[2:]] == [7] * 9
-        assert "a|b*c*_d_'e'" in html
-        assert "Attention|x" in html
-        assert "&lt;script&gt;" in html
-        assert "_x_, *y*" in html
-
-    def test_containers_have_a_row_only_for_what_they_do_themselves(self) -> None:
-        text = markdown_table(ANALYSIS)
-        assert "`stem`" not in text
-        assert "| `(network)` | `Net<b>` | 1x10 | 20 | 0 |" in text
-
-    def test_html_is_escaped_and_its_header_cells_have_a_scope(self) -> None:
-        text = html_table(ANALYSIS)
-        assert "Net&lt;b&gt;" in text
-        assert "<b>" not in text
-        assert text.count("<th ") == text.count('<th scope="col">') + text.count('<th scope="row">')
-        assert text.count('scope="row"') == 8  # seven that do something, total
-        assert "no rule for aten.mystery" in text
-
-    def test_csv_has_every_layer_with_plain_figures(self) -> None:
-        rows = list(csv.DictReader(io.StringIO(csv_table(ANALYSIS))))
-        assert [row["name"] for row in rows] == [each.name for each in LAYERS]
-        assert rows[6]["params"] == "1234567"
-        assert rows[6]["receptive_field"] == "global"
-        assert rows[4]["macs"] == "unknown"
-        assert rows[4]["receptive_field"] == rows[4]["start"] == "unknown"
-        assert rows[3]["receptive_field"] == "5x3"
-        assert rows[3]["stride"] == "2x1"
-        assert rows[5]["reused"] == "true"
-        assert (rows[5]["receptive_field"], rows[5]["uniform"]) == ("27", "false")
-        assert rows[0]["backward_field"] == "5x3"
-        assert sum(int(row["params"]) for row in rows) == ANALYSIS.totals.params
