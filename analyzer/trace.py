@@ -120,12 +120,12 @@ def _run(tracer: Tracer, arguments: Arguments, printed: TextIO) -> Trace:
     dtype = input_dtype(trace.tree)
     with undisturbed(trace.tree, printed):
         # Made under inference mode, like everything that the network makes.
-        with tracer.fake or nullcontext():
+        with tracer.stand_ins.fake or nullcontext():
             args, kwargs, tensors = arguments.build(lambda spec: example(spec, dtype, tracer.device))
         trace.inputs = tuple([ledger.new_value(tensor, -1 - i) for i, tensor in enumerate(tensors)])
         trace.image = image_index(arguments.specs())
-        if tracer.fake is not None:
-            tracer.stand_in()
+        if tracer.stand_ins.fake is not None:
+            tracer.stand_ins.replace_meta(trace.tree)
         try:
             with (
                 tracer.calls.watched(tracer.instead),

@@ -9,19 +9,17 @@ A `TorchDispatchMode` under inference mode sees each operator as the network cal
 * the passes know it, or nothing smaller exists: the kernel runs, on meta tensors;
 * otherwise it is taken apart, and its pieces come by here in turn.
 
-The caller's parameters are only looked at, never swapped or moved: a kernel that wants them on the
-device of the trace gets a twin, and a network that writes to one of its buffers writes to a copy.
+The caller's parameters are only looked at, never swapped or moved: see `stand_ins`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
 
@@ -31,7 +29,6 @@ from cifar_report.analyzer.graph import ModuleCall, Node, Trace, Value
 from cifar_report.analyzer.layers import LAYERS, read_layer
 from cifar_report.analyzer.ledger import Ledger
 from cifar_report.analyzer.operators import (
-    HIDDEN_WRITES,
     HOLD_PRODUCTS,
     LIKE,
     NOTHING_IN_EVAL,
@@ -42,6 +39,7 @@ from cifar_report.analyzer.operators import (
 from cifar_report.analyzer.quantized import PREFIX as QUANTIZED
 from cifar_report.analyzer.quantized import plain
 from cifar_report.analyzer.shapes import RULES as SHAPE_RULES
+from cifar_report.analyzer.stand_ins import StandIns
 from cifar_report.analyzer.tree import Tree
 
 META = torch.device("meta")
@@ -73,15 +71,15 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         self.real = rung == "real"
         self.shapes = SHAPE_RULES if rung == "meta" else {}
         self.device = META
-        self.fake = FakeTensorMode(allow_non_fake_inputs=True) if rung == "fake" else None
         if rung != "meta":
             devices = (p.device for p in tree.parameters if not p.is_meta)
             self.device = next(devices, torch.device("cpu"))
+        fake = FakeTensorMode(allow_non_fake_inputs=True) if rung == "fake" else None
         self.trace = Trace(rung=rung, tree=tree)
         self.stack: list[ModuleCall] = []
         self.ledger = Ledger(self.trace, self.stack, real=self.real)
         self.calls = Calls(self.trace, self.stack, self.ledger)
-        self.twins: dict[int, Tensor] = {}
+        self.stand_ins = StandIns(self.ledger, self.device, fake)
         self.blanks: dict[tuple[tuple[int, ...], torch.dtype], Tensor] = {}
 
     @classmethod
@@ -180,12 +178,12 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
     ) -> Any:
         """Run an operator that doesn't depend on the input; the caller's tensors are only read."""
         ledger = self.ledger
-        args, kwargs = self.with_copies(func, op, args, kwargs)
+        args, kwargs = self.stand_ins.with_copies(func, op, args, kwargs)
         if kwargs.get("device") == META:
             # Asked for beside the network's input; made for real, an index table keeps its values.
             kwargs = {**kwargs, "device": torch.device("cpu")}
         if ledger.may_be_meta:
-            args, kwargs = self.on_one_device(args, kwargs)
+            args, kwargs = self.stand_ins.on_one_device(args, kwargs)
         if op.name in HOLD_PRODUCTS:
             with self:
                 return func.decompose(*args, **kwargs)
@@ -208,29 +206,6 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
         for tensor in fresh:
             ledger.new_constant(tensor)
         return result
-
-    def on_one_device(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return arguments all on meta as soon as one is: a network built there has no values anyway."""
-        if any(isinstance(item, Tensor) and item.is_meta for item in tree_flatten((args, kwargs))[0]):
-            args, kwargs = tree_map_only(Tensor, self.twin, (args, kwargs))
-        return args, kwargs
-
-    def with_copies(
-        self, func: Any, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return arguments in which what the network writes to is a copy of the caller's tensor."""
-        if op.mutable:
-            if args and isinstance(args[0], Tensor):
-                self.ledger.about_to_write(args[0], copy=True)
-        elif func._schema.name in HIDDEN_WRITES:
-            for statistics in args[3:5]:
-                if isinstance(statistics, Tensor):
-                    self.ledger.about_to_write(statistics, copy=True)
-        if self.ledger.copies:
-            args, kwargs = tree_map_only(Tensor, self.ledger.copied, (args, kwargs))
-        return args, kwargs
 
     def record_shape(
         self, node: Node, op: Op, shape: tuple[int, ...], dtype: torch.dtype, args: tuple[Any, ...]
@@ -269,11 +244,11 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             node = plain(node, self.ledger.new_constant)
         target = args[0] if op.mutable and args and isinstance(args[0], Tensor) else None
         if self.real:
-            args, kwargs = self.with_copies(func, op, args, kwargs)
+            args, kwargs = self.stand_ins.with_copies(func, op, args, kwargs)
         else:
             if target is not None:
                 self.ledger.about_to_write(target, copy=False)
-            args, kwargs = tree_map_only(Tensor, self.twin, (args, kwargs))
+            args, kwargs = tree_map_only(Tensor, self.stand_ins.twin, (args, kwargs))
             args, kwargs = tree_map_only(torch.device, lambda _: self.device, (args, kwargs))
         result = func(*args, **kwargs)
         effect: Effect = "new" if target is None else "write"
@@ -308,27 +283,3 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in 
             ledger.aliases.add_same(source, node.outputs[0])
         else:
             ledger.aliases.add_view(source, op.name, node.args, node.outputs)
-
-    def twin(self, tensor: Tensor) -> Tensor:
-        """Return a tensor without values in place of a real one, to compute with others of that kind."""
-        if tensor.is_meta if self.fake is None else isinstance(tensor, FakeTensor):
-            return tensor
-        if id(tensor) not in self.ledger.constants:
-            self.ledger.new_constant(tensor)
-        twin = self.twins.get(id(tensor))
-        if twin is None:
-            with self.fake or nullcontext(), torch.inference_mode(tensor.is_inference()):
-                twin = torch.empty_strided(
-                    tensor.shape, tensor.stride(), dtype=tensor.dtype, device=self.device
-                )
-            self.twins[id(tensor)] = twin
-        return twin
-
-    def stand_in(self) -> None:
-        """Give a network that was built on meta fake tensors for the time of the trace."""
-        for module in self.trace.tree.modules:
-            for registry in (module._parameters, module._buffers):
-                for name, tensor in registry.items():
-                    if tensor is not None and tensor.is_meta:
-                        registry[name] = twin = self.twin(tensor)  # type: ignore[assignment]  # not a Parameter
-                        self.ledger.new_constant(twin)
