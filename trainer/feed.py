@@ -111,9 +111,8 @@ class _TorchFeed:
 
     def _make(self, batch: BatchPlan) -> Tensors:
         rows = torch.from_numpy(batch.indices).to(self._images.device, non_blocking=True)
-        return self._augmenter.batch(
-            self._images.index_select(0, rows), batch.indices, batch.key
-        ), self._labels[rows]
+        images = self._images.index_select(0, rows)
+        return self._augmenter.batch(images, batch.indices, batch.key), self._labels[rows]
 
 
 class _WorkerFeed:
