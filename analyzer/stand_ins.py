@@ -78,5 +78,5 @@ class StandIns:
             for registry in (module._parameters, module._buffers):
                 for name, tensor in registry.items():
                     if tensor is not None and tensor.is_meta:
-                        registry[name] = twin = self.twin(tensor)  # type: ignore[assignment]  # not a Parameter
+                        registry[name] = twin = self.twin(tensor)  # type: ignore[assignment]  # typed for Parameters, holds any tensor
                         self._ledger.new_constant(twin)
