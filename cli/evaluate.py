@@ -69,8 +69,8 @@ def evaluate(
     from cifar_report.trainer.network import Network
     from cifar_report.trainer.passport import read_passport
 
-    file = weights or _shipped(model)
     loaded = load_model(model)
+    file = weights or _shipped(model)
     if loaded.note:
         talk(loaded.note)
     talk(load_weights(loaded.module, file))

@@ -134,3 +134,10 @@ def test_mirror_images_of_digits_are_other_signs(run: Path) -> None:
     result = evaluate(run.parent / "net.py", "--weights", weights, "--data", "digits", "--flip-test")
     assert result.exit_code == 2
     assert "other signs" in result.stderr
+
+
+def test_a_misspelt_network_is_told_from_one_without_weights(run: Path) -> None:
+    result = evaluate("flagshp", "--data", run.parent / "colours")
+    assert result.exit_code == 2
+    assert "without trained weights" not in result.stderr
+    assert "flagship" in result.stderr
